@@ -186,6 +186,23 @@ class Laptop:
                 values[name.strip()] = value.strip()
         return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"])
 
+    def put_in(self, pair: Credentials) -> None:
+        """What `aws configure` does, for both profiles: other values, from now on."""
+        mine = self.pair()
+        data = self.file.read_bytes().replace(mine.key_id.encode(), pair.key_id.encode())
+        self.file.write_bytes(data.replace(mine.secret.encode(), pair.secret.encode()))
+
+    def bobs_key(self, age: timedelta = AGE) -> Credentials:
+        """A key of somebody else in the same account."""
+        self.aws.add_user("bob")
+        return self.aws.add_key("bob", age=age)
+
+    def stored(self) -> set[str]:
+        """The ids of alice's keys that are still there and whose secret is in the state folder."""
+        data = b"".join(path.read_bytes() for path in self.rotations.glob("*"))
+        keys = [self.aws.pair(key.key_id) for key in self.aws.keys("alice")]
+        return {pair.key_id for pair in keys if pair.secret.encode() in data}
+
     def works(self, *profiles: str) -> Credentials:
         """Each profile names a key that is Active at AWS, with its very secret; gives the first's."""
         for profile in profiles or ("default", "work"):

@@ -148,31 +148,6 @@ def test_what_is_pasted_at_the_hidden_prompt(laptop: NewLaptop, answers: list[st
 CALLS = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetCallerIdentity")
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_killed_in_the_middle_the_next_plain_run_replaces_it(laptop: NewLaptop, call: str) -> None:
-    """Consent was given: the key that was handed over does not stay in use."""
-    laptop.killed(call, "adopt", laptop.csv(), "--yes")
-    if call == "GetCallerIdentity":
-        assert not laptop.file.exists()
-        return
-    done = laptop.run("--yes")
-    done = laptop.run("--yes") if done.code == 75 else done
-    assert done.code == 0, done.err
-    assert laptop.is_settled()
-    assert laptop.run("--yes").code == 0
-
-
-@pytest.mark.parametrize("call", ["CreateAccessKey", "DeleteAccessKey"])
-def test_killed_in_the_middle_the_same_command_finishes_it(laptop: NewLaptop, call: str) -> None:
-    """Whether the key was replaced by then or not; and it is never left as it was handed over."""
-    words = ("adopt", laptop.csv(), "--yes")
-    laptop.killed(call, *words)
-    done = laptop.run(*words)
-    done = laptop.run(*words) if done.code == 75 else done
-    assert done.code == 0, done.err
-    assert laptop.is_settled()
-
-
 def test_taken_twice_it_says_that_the_key_was_replaced(laptop: NewLaptop) -> None:
     """The second time nothing changes, at AWS or here; --json says so in an object."""
     words = ("adopt", laptop.csv(), "--yes")

@@ -415,25 +415,6 @@ def test_killed_during_the_rotation(laptop: Laptop, action: str, nth: int) -> No
     assert pending(laptop) == []
 
 
-def test_killed_while_it_runs(laptop: Laptop) -> None:
-    """It is told again: at least once."""
-    script(
-        laptop.home,
-        "teller",
-        TELLER.replace("exit", '[ -e "$HOME/second" ] || { touch "$HOME/second"; sleep 61; }\nexit'),
-    )
-    settings(laptop, "[after_rotate]\n[[teller]]\ncommand = ~/teller\n")
-    process = laptop.start("rotate", "--yes")
-    until = time.monotonic() + 30
-    while not (laptop.home / "second").exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    laptop.signal()
-    laptop.end(process)
-    assert rotate(laptop).code == 0
-    assert len(told(laptop)) == 2
-    assert pending(laptop) == []
-
-
 # The parts
 
 

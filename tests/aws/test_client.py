@@ -290,12 +290,6 @@ def test_another_region_is_another_client_of_the_same_link(make_aws: Any) -> Non
     assert transport.at("") is transport.at("eu-west-1") is transport
 
 
-def test_a_profile_that_is_not_there_has_no_wide_link(make_aws: Any) -> None:
-    """As it has no other."""
-    with pytest.raises(Problem, match="no such profile: absent"):
-        make_aws().transport("absent", wide=True)
-
-
 def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any) -> None:
     """At AWS they are hosts, those of the region: a URL for the global host may be sent elsewhere for a day."""
     configure("[profile work]\nregion = eu-west-1\n")

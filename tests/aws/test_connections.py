@@ -148,12 +148,13 @@ def test_an_empty_bundle(make_aws: Any, secure: Secure, monkeypatch: Any, where:
     assert caught.value.hint == hint
 
 
-def test_a_bundle_that_is_no_file(make_aws: Any, secure: Secure, monkeypatch: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_a_bundle_that_is_no_file(make_aws: Any, secure: Secure, monkeypatch: Any, tmp_path: Path, name: str) -> None:
     """A pipe is not waited for, and a folder is none."""
     os.mkfifo(tmp_path / "pipe")
     for path, what in ((tmp_path / "pipe", "a pipe"), (tmp_path, "a folder")):
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
-        with pytest.raises(Problem, match=f"^AWS_CA_BUNDLE is {path}, which is not a regular file but {what}"):
+        monkeypatch.setenv(name, str(path))
+        with pytest.raises(Problem, match=f"^{name} is {path}, which is not a regular file but {what}"):
             IamAccount(make_aws(secure.url)).identify(PAIR)
 
 

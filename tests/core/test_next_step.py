@@ -1,5 +1,6 @@
 """Which step comes next: the table of the rotation, a sentence a row."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,15 +55,20 @@ def decide(facts: World) -> Step:
     return next_step(facts, Policy(), NOW)
 
 
+def row(name: str, step: Step) -> Callable[..., Any]:
+    """What comes next, and then what is so."""
+    return lambda *facts, **more: pytest.param(world(*facts, **more), step, id=name)
+
+
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(world(None, asked=True), Step.BEGIN, id="a due key is rotated"),
-        pytest.param(world(None, key(OLD), asked=True), Step.DONE, id="a fresh key is left alone"),
-        pytest.param(world(None, key(OLD, timedelta(days=75)), asked=True), Step.BEGIN, id="due means 75 days old"),
-        pytest.param(world(None, key(OLD), asked=True, forced=True), Step.BEGIN, id="a fresh key is rotated by force"),
-        pytest.param(world(None), Step.DONE, id="what nobody asked for does not begin"),
-        pytest.param(world(None, NEW_KEY, asked=True, forced=True), Step.DONE, id="a key that is gone is not rotated"),
+        row("a due key is rotated", Step.BEGIN)(None, asked=True),
+        row("a fresh key is left alone", Step.DONE)(None, key(OLD), asked=True),
+        row("due means 75 days old", Step.BEGIN)(None, key(OLD, timedelta(days=75)), asked=True),
+        row("a fresh key is rotated by force", Step.BEGIN)(None, key(OLD), asked=True, forced=True),
+        row("what nobody asked for does not begin", Step.DONE)(None),
+        row("a key that is gone is not rotated", Step.DONE)(None, NEW_KEY, asked=True, forced=True),
     ],
 )
 def test_beginning(facts: World, step: Step) -> None:
@@ -73,56 +79,40 @@ def test_beginning(facts: World, step: Step) -> None:
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(world(NOTE, begun=True), Step.CREATE, id="begun in this run: a new key is made"),
-        pytest.param(world(NOTE), Step.DROP, id="nothing was ever sent: the note is dropped"),
-        pytest.param(
-            world(NOTE, begun=True, home=ELSE), Step.BLOCKED, id="no place holds the old pair any more: it is kept"
+        row("begun in this run: a new key is made", Step.CREATE)(NOTE, begun=True),
+        row("nothing was ever sent: the note is dropped", Step.DROP)(NOTE),
+        row("no place holds the old pair any more: it is kept", Step.BLOCKED)(NOTE, begun=True, home=ELSE),
+        row("but not if its key is gone", Step.DROP)(NOTE, NEW_KEY, home=ELSE),
+        row("one place is enough", Step.CREATE)(NOTE, begun=True, work=ELSE),
+        row("an answer is missing: look for 15 seconds", Step.LOOK)(JUST_SENT),
+        row("also if no place is left", Step.LOOK)(JUST_SENT, home=ELSE),
+        row("nothing showed in 15 seconds: send once more", Step.CREATE)(SENT),
+        row("nothing showed and no place is left: the pair is kept", Step.BLOCKED)(SENT, home=EMPTY),
+        row("nothing is left that could be kept: dropped", Step.DROP)(SENT, home=ELSE, secrets=()),
+        row("a later run goes on where an answer was lost", Step.CREATE)(LOST),
+        row("a key shows: first see whether anybody uses it", Step.LOOK)(SENT, OLD_KEY, STRAY),
+        row("nobody does: it is ours, and goes", Step.DISCARD)(SENT, OLD_KEY, STRAY, unused=[OTHER]),
+        row("somebody does: it is left alone", Step.CREATE)(SENT, OLD_KEY, STRAY, used=[OTHER]),
+        row("at once", Step.DISCARD)(JUST_SENT, OLD_KEY, key(OTHER, seconds(5)), unused=[OTHER]),
+        row("no third key is allowed: dropped", Step.DROP)(NOTE, begun=True, full=True),
+        row("no third key is allowed, and the person gave up an inactive one: it goes", Step.MAKE_ROOM)(
+            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True, full=True
         ),
-        pytest.param(world(NOTE, NEW_KEY, home=ELSE), Step.DROP, id="but not if its key is gone"),
-        pytest.param(world(NOTE, begun=True, work=ELSE), Step.CREATE, id="one place is enough"),
-        pytest.param(world(JUST_SENT), Step.LOOK, id="an answer is missing: look for 15 seconds"),
-        pytest.param(world(JUST_SENT, home=ELSE), Step.LOOK, id="also if no place is left"),
-        pytest.param(world(SENT), Step.CREATE, id="nothing showed in 15 seconds: send once more"),
-        pytest.param(world(SENT, home=EMPTY), Step.BLOCKED, id="nothing showed and no place is left: the pair is kept"),
-        pytest.param(world(SENT, home=ELSE, secrets=()), Step.DROP, id="nothing is left that could be kept: dropped"),
-        pytest.param(world(LOST), Step.CREATE, id="a later run goes on where an answer was lost"),
-        pytest.param(world(SENT, OLD_KEY, STRAY), Step.LOOK, id="a key shows: first see whether anybody uses it"),
-        pytest.param(world(SENT, OLD_KEY, STRAY, unused=[OTHER]), Step.DISCARD, id="nobody does: it is ours, and goes"),
-        pytest.param(world(SENT, OLD_KEY, STRAY, used=[OTHER]), Step.CREATE, id="somebody does: it is left alone"),
-        pytest.param(world(JUST_SENT, OLD_KEY, key(OTHER, seconds(5)), unused=[OTHER]), Step.DISCARD, id="at once"),
-        pytest.param(world(NOTE, begun=True, full=True), Step.DROP, id="no third key is allowed: dropped"),
-        pytest.param(
-            world(ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True, full=True),
-            Step.MAKE_ROOM,
-            id="no third key is allowed, and the person gave up an inactive one: it goes",
+        row("it goes only if AWS has said that there is no room", Step.CREATE)(
+            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True
         ),
-        pytest.param(
-            world(ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True),
-            Step.CREATE,
-            id="it goes only if AWS has said that there is no room",
+        row("somebody has switched it on since: the consent does not cover it", Step.DROP)(
+            ROOM, OLD_KEY, key(OTHER), begun=True, full=True
         ),
-        pytest.param(
-            world(ROOM, OLD_KEY, key(OTHER), begun=True, full=True),
-            Step.DROP,
-            id="somebody has switched it on since: the consent does not cover it",
+        row("it is gone and there is still no room: dropped", Step.DROP)(ROOM, begun=True, full=True),
+        row("no room, but the list shows one key: the lost one may show yet", Step.LOOK)(
+            LOST, begun=True, full=True, listed_at=NOW - seconds(1)
         ),
-        pytest.param(
-            world(ROOM, begun=True, full=True), Step.DROP, id="it is gone and there is still no room: dropped"
+        row("it did not show in 30 seconds: dropped", Step.DROP)(
+            LOST, begun=True, full=True, first_look=NOW - seconds(30)
         ),
-        pytest.param(
-            world(LOST, begun=True, full=True, listed_at=NOW - seconds(1)),
-            Step.LOOK,
-            id="no room, but the list shows one key: the lost one may show yet",
-        ),
-        pytest.param(
-            world(LOST, begun=True, full=True, first_look=NOW - seconds(30)),
-            Step.DROP,
-            id="it did not show in 30 seconds: dropped",
-        ),
-        pytest.param(
-            world(LOST, OLD_KEY, key(OTHER, timedelta(days=2)), begun=True, full=True),
-            Step.DROP,
-            id="the list shows whose the other key is: dropped",
+        row("the list shows whose the other key is: dropped", Step.DROP)(
+            LOST, OLD_KEY, key(OTHER, timedelta(days=2)), begun=True, full=True
         ),
     ],
 )
@@ -170,81 +160,45 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY), Step.PROVE, id="staged, not proven in this run: prove"),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, proven=[NEW]), Step.SWITCH, id="proven: into its places"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=UNWANTED, proven=[NEW], checked=[NEW]),
-            Step.SWITCH,
-            id="a place holds the old pair again: switch again",
+        row("staged, not proven in this run: prove", Step.PROVE)(MADE, OLD_KEY, NEW_KEY),
+        row("proven: into its places", Step.SWITCH)(MADE, OLD_KEY, NEW_KEY, proven=[NEW]),
+        row("a place holds the old pair again: switch again", Step.SWITCH)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, work=UNWANTED, proven=[NEW], checked=[NEW]
         ),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=TORN), Step.PROVE, id="a torn place: prove first"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=TORN, proven=[NEW]), Step.SWITCH, id="a torn place, proven: heal it"
+        row("a torn place: prove first", Step.PROVE)(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=TORN),
+        row("a torn place, proven: heal it", Step.SWITCH)(MADE, OLD_KEY, NEW_KEY, home=TORN, proven=[NEW]),
+        row("a place that a person changed leaves the rotation; the other one goes on", Step.SWITCH)(
+            MADE, OLD_KEY, NEW_KEY, home=UNWANTED, work=ELSE, proven=[NEW]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=UNWANTED, work=ELSE, proven=[NEW]),
-            Step.SWITCH,
-            id="a place that a person changed leaves the rotation; the other one goes on",
+        row("the old key is off: the only way is forward", Step.PROVE)(MADE, OFF, NEW_KEY),
+        row("the old key is deleted: forward too", Step.PROVE)(MADE, NEW_KEY),
+        row("the new secret is not here any more: discard", Step.DISCARD)(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
+        row("but a key that was there before stays", Step.DROP)(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
+        row("and so does the one that was to be replaced", Step.DROP)(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)),
+        row("the list lacks the new key: look for 15 s", Step.LOOK)(MADE, OLD_KEY, listed_at=NOW - seconds(10)),
+        row("a settled list lacks it: dropped", Step.DROP)(MADE, OLD_KEY),
+        row("somebody switched the new key off: take back", Step.TAKE_BACK)(MADE, OLD_KEY, NEW_OFF),
+        row("somebody deleted it, places hold it: take back", Step.TAKE_BACK)(MADE, OLD_KEY, home=WANTED),
+        row("the same, torn", Step.TAKE_BACK)(MADE, OLD_KEY, home=TORN),
+        row("but the old secret is not here: nothing can be done", Step.BLOCKED)(
+            MADE, OLD_KEY, NEW_OFF, home=WANTED, secrets=(NEW,)
         ),
-        pytest.param(world(MADE, OFF, NEW_KEY), Step.PROVE, id="the old key is off: the only way is forward"),
-        pytest.param(world(MADE, NEW_KEY), Step.PROVE, id="the old key is deleted: forward too"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
-            Step.DISCARD,
-            id="the new secret is not here any more: discard",
+        row("no place is ours and no pair is stored: that is the end of it", Step.DROP)(
+            MADE, OLD_KEY, NEW_OFF, home=ELSE, secrets=()
         ),
-        pytest.param(
-            world(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.DROP, id="but a key that was there before stays"
-        ),
-        pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)), Step.DROP, id="and so does the one that was to be replaced"
-        ),
-        pytest.param(
-            world(MADE, OLD_KEY, listed_at=NOW - seconds(10)), Step.LOOK, id="the list lacks the new key: look for 15 s"
-        ),
-        pytest.param(world(MADE, OLD_KEY), Step.DROP, id="a settled list lacks it: dropped"),
-        pytest.param(world(MADE, OLD_KEY, NEW_OFF), Step.TAKE_BACK, id="somebody switched the new key off: take back"),
-        pytest.param(
-            world(MADE, OLD_KEY, home=WANTED), Step.TAKE_BACK, id="somebody deleted it, places hold it: take back"
-        ),
-        pytest.param(world(MADE, OLD_KEY, home=TORN), Step.TAKE_BACK, id="the same, torn"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_OFF, home=WANTED, secrets=(NEW,)),
-            Step.BLOCKED,
-            id="but the old secret is not here: nothing can be done",
-        ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_OFF, home=ELSE, secrets=()),
-            Step.DROP,
-            id="no place is ours and no pair is stored: that is the end of it",
-        ),
-        pytest.param(
-            world(MADE, OFF, home=WANTED, work=UNWANTED), Step.DROP, id="the new one gone, the old one in a place: over"
-        ),
-        pytest.param(world(MADE, OFF, home=WANTED), Step.BLOCKED, id="but not if the old pair is only stored"),
-        pytest.param(world(MADE, OFF, NEW_OFF), Step.BLOCKED, id="both keys are off: nothing can be done"),
-        pytest.param(world(MADE, NEW_OFF), Step.BLOCKED, id="the old key is gone, the new one off"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_OFF, denied=[Step.TAKE_BACK]), Step.BLOCKED, id="taking back was tried in this run"
-        ),
-        pytest.param(world(BACK, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is gone: forward again"),
-        pytest.param(
-            world(BACK, OFF, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is off: forward again"
-        ),
-        pytest.param(world(UNDO, OFF, NEW_KEY), Step.SWITCH_ON, id="undo switches the old key on"),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY), Step.SWITCH_ON, id="the list may be older than that it was switched off"
-        ),
-        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, on=[OLD]), Step.PROVE, id="then it is proven as any other"),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON]),
-            Step.PROVE,
-            id="so it is if AWS denies to switch it on",
-        ),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], listed_at=NOW - seconds(10)),
-            Step.LOOK,
-            id="once the list is younger than any run that switched it off",
+        row("the new one gone, the old one in a place: over", Step.DROP)(MADE, OFF, home=WANTED, work=UNWANTED),
+        row("but not if the old pair is only stored", Step.BLOCKED)(MADE, OFF, home=WANTED),
+        row("both keys are off: nothing can be done", Step.BLOCKED)(MADE, OFF, NEW_OFF),
+        row("the old key is gone, the new one off", Step.BLOCKED)(MADE, NEW_OFF),
+        row("taking back was tried in this run", Step.BLOCKED)(MADE, OLD_KEY, NEW_OFF, denied=[Step.TAKE_BACK]),
+        row("taking back, but the old key is gone: forward again", Step.TAKE_BACK)(BACK, NEW_KEY),
+        row("taking back, but the old key is off: forward again", Step.TAKE_BACK)(BACK, OFF, NEW_KEY),
+        row("undo switches the old key on", Step.SWITCH_ON)(UNDO, OFF, NEW_KEY),
+        row("the list may be older than that it was switched off", Step.SWITCH_ON)(UNDO, OLD_KEY, NEW_KEY),
+        row("then it is proven as any other", Step.PROVE)(UNDO, OLD_KEY, NEW_KEY, on=[OLD]),
+        row("so it is if AWS denies to switch it on", Step.PROVE)(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON]),
+        row("once the list is younger than any run that switched it off", Step.LOOK)(
+            UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], listed_at=NOW - seconds(10)
         ),
     ],
 )
@@ -256,99 +210,55 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="what is read from the places must sign in first"
+        row("what is read from the places must sign in first", Step.CHECK)(MADE, OLD_KEY, NEW_KEY, home=WANTED),
+        row("then the old key goes off", Step.DEACTIVATE)(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("one place that holds the new pair is enough", Step.DEACTIVATE)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, work=ELSE, checked=[NEW]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="then the old key goes off"
+        row("switched off by an earlier run: check", Step.CHECK)(MADE, OFF, NEW_KEY, home=WANTED),
+        row("then delete", Step.DELETE)(MADE, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("expired is off", Step.DELETE)(MADE, replace(OFF, status="Expired"), NEW_KEY, home=WANTED, checked=[NEW]),
+        row("switching off is denied: delete all the same", Step.DELETE)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=ELSE, checked=[NEW]),
-            Step.DEACTIVATE,
-            id="one place that holds the new pair is enough",
+        row("switching off is denied and the key is to be kept: wait", Step.WAIT)(
+            KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]
         ),
-        pytest.param(world(MADE, OFF, NEW_KEY, home=WANTED), Step.CHECK, id="switched off by an earlier run: check"),
-        pytest.param(world(MADE, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.DELETE, id="then delete"),
-        pytest.param(
-            world(MADE, replace(OFF, status="Expired"), NEW_KEY, home=WANTED, checked=[NEW]),
-            Step.DELETE,
-            id="expired is off",
+        row("deleting is denied", Step.BLOCKED)(MADE, OFF, NEW_KEY, home=WANTED, denied=[Step.DELETE]),
+        row("kept: switched off", Step.DEACTIVATE)(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("kept: then waited for", Step.WAIT)(KEPT, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("kept active", Step.WAIT)(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("while it is kept, a place that holds it again is switched", Step.SWITCH)(
+            KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, work=UNWANTED, proven=[NEW]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]),
-            Step.DELETE,
-            id="switching off is denied: delete all the same",
+        row("taken back: check what the places hold", Step.CHECK)(BACK, OLD_KEY, NEW_KEY, home=WANTED),
+        row("then the new key goes off", Step.DEACTIVATE)(BACK, OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]),
+        row("and is deleted", Step.DELETE)(BACK, OLD_KEY, NEW_OFF, home=WANTED, checked=[OLD]),
+        row("and the list lacks it: finished", Step.FINISH)(BACK, OLD_KEY, home=WANTED, checked=[OLD]),
+        row("a list that is not settled may lack the new key because it is young", Step.LOOK)(
+            BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10)
         ),
-        pytest.param(
-            world(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]),
-            Step.WAIT,
-            id="switching off is denied and the key is to be kept: wait",
+        row("unless this run has deleted it", Step.FINISH)(
+            BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10), gone=[NEW], checked=[OLD]
         ),
-        pytest.param(
-            world(MADE, OFF, NEW_KEY, home=WANTED, denied=[Step.DELETE]), Step.BLOCKED, id="deleting is denied"
+        row("the old key is gone: finished", Step.FINISH)(MADE, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("an old key does not show late", Step.FINISH)(
+            MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10), checked=[NEW]
         ),
-        pytest.param(
-            world(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="kept: switched off"
+        row("an answer was lost on the way: look once more", Step.LOOK)(
+            replace(MADE, lost=LOST.lost), NEW_KEY, home=WANTED, fresh_list=False
         ),
-        pytest.param(world(KEPT, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.WAIT, id="kept: then waited for"),
-        pytest.param(world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.WAIT, id="kept active"),
-        pytest.param(
-            world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, work=UNWANTED, proven=[NEW]),
-            Step.SWITCH,
-            id="while it is kept, a place that holds it again is switched",
+        row("its key shows: who uses it?", Step.LOOK)(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED),
+        row("nobody: it goes", Step.DISCARD)(
+            replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, unused=[OTHER]
         ),
-        pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="taken back: check what the places hold"
+        row("somebody: it is left alone", Step.FINISH)(
+            replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, used=[OTHER], checked=[NEW]
         ),
-        pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]), Step.DEACTIVATE, id="then the new key goes off"
-        ),
-        pytest.param(world(BACK, OLD_KEY, NEW_OFF, home=WANTED, checked=[OLD]), Step.DELETE, id="and is deleted"),
-        pytest.param(
-            world(BACK, OLD_KEY, home=WANTED, checked=[OLD]), Step.FINISH, id="and the list lacks it: finished"
-        ),
-        pytest.param(
-            world(BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10)),
-            Step.LOOK,
-            id="a list that is not settled may lack the new key because it is young",
-        ),
-        pytest.param(
-            world(BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10), gone=[NEW], checked=[OLD]),
-            Step.FINISH,
-            id="unless this run has deleted it",
-        ),
-        pytest.param(world(MADE, NEW_KEY, home=WANTED, checked=[NEW]), Step.FINISH, id="the old key is gone: finished"),
-        pytest.param(
-            world(MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10), checked=[NEW]),
-            Step.FINISH,
-            id="an old key does not show late",
-        ),
-        pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, home=WANTED, fresh_list=False),
-            Step.LOOK,
-            id="an answer was lost on the way: look once more",
-        ),
-        pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED),
-            Step.LOOK,
-            id="its key shows: who uses it?",
-        ),
-        pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, unused=[OTHER]),
-            Step.DISCARD,
-            id="nobody: it goes",
-        ),
-        pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, used=[OTHER], checked=[NEW]),
-            Step.FINISH,
-            id="somebody: it is left alone",
-        ),
-        pytest.param(world(MERGE, OLD_KEY, NEW_KEY), Step.PROVE, id="two keys become one: the younger is proven"),
-        pytest.param(world(MERGE, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.DELETE, id="and the older goes"),
-        pytest.param(
-            world(MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED, work=OWN, checked=[OLD]),
-            Step.FINISH,
-            id="taken back: the younger, which was there before, stays",
+        row("two keys become one: the younger is proven", Step.PROVE)(MERGE, OLD_KEY, NEW_KEY),
+        row("and the older goes", Step.DELETE)(MERGE, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("taken back: the younger, which was there before, stays", Step.FINISH)(
+            MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED, work=OWN, checked=[OLD]
         ),
     ],
 )
@@ -360,76 +270,41 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=EMPTY), Step.BLOCKED, id="before the switch: both keys stay"),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=ELSE), Step.BLOCKED, id="the same if another key is there"),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=AWAY), Step.BLOCKED, id="the same if the file is away"),
-        pytest.param(
-            world(MADE, OFF, NEW_KEY, home=EMPTY), Step.BLOCKED, id="the old key was switched off before that"
+        row("before the switch: both keys stay", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=EMPTY),
+        row("the same if another key is there", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=ELSE),
+        row("the same if the file is away", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=AWAY),
+        row("the old key was switched off before that", Step.BLOCKED)(MADE, OFF, NEW_KEY, home=EMPTY),
+        row("while the old key is kept", Step.BLOCKED)(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE),
+        row("as the old key was deleted: the new pair stays", Step.BLOCKED)(MADE, NEW_KEY, home=ELSE),
+        row("and somebody switched the new key off", Step.BLOCKED)(MADE, OLD_KEY, NEW_OFF, home=EMPTY),
+        row("undo of a key that is gone puts nothing back", Step.BLOCKED)(UNDO, NEW_KEY, home=EMPTY),
+        row("nothing that is stored works: it goes", Step.DROP)(MADE, NEW_OFF, home=EMPTY, secrets=(OLD,)),
+        row("the list may lack the new key, whose pair is stored, because it is young", Step.LOOK)(
+            BACK, OFF, home=ELSE, secrets=(NEW,), listed_at=NOW - seconds(10)
         ),
-        pytest.param(world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.BLOCKED, id="while the old key is kept"),
-        pytest.param(
-            world(MADE, NEW_KEY, home=ELSE), Step.BLOCKED, id="as the old key was deleted: the new pair stays"
+        row("it is gone, and the old one is in its place: over", Step.DROP)(BACK, OFF, home=WANTED),
+        row("both keys are gone: nothing is left to keep", Step.DROP)(MADE, key(OTHER), home=ELSE),
+        row("even if places still name one", Step.DROP)(MADE, key(OTHER), home=WANTED),
+        row("taken back: the new key stays as well", Step.BLOCKED)(BACK, OLD_KEY, NEW_KEY, home=EMPTY),
+        row("undo switches the old key on", Step.SWITCH_ON)(UNDO, OFF, NEW_KEY, home=EMPTY),
+        row("proves it", Step.PROVE)(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD]),
+        row("and puts it back", Step.RESTORE)(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD], proven=[OLD]),
+        row("wherever nothing is in its way", Step.RESTORE)(
+            UNDO, OLD_KEY, NEW_KEY, home=AWAY, work=ELSE, on=[OLD], proven=[OLD]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_OFF, home=EMPTY), Step.BLOCKED, id="and somebody switched the new key off"
+        row("undo does not touch what a person put there", Step.BLOCKED)(UNDO, OFF, NEW_KEY, home=ELSE),
+        row("undo has no old pair to put back", Step.BLOCKED)(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, secrets=(NEW,)),
+        row("an emptied place leaves the rotation, the other one goes on", Step.DEACTIVATE)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, work=EMPTY, checked=[NEW]
         ),
-        pytest.param(
-            world(UNDO, NEW_KEY, home=EMPTY),
+        row("a file that is away may still hold the old key, which stays", Step.BLOCKED)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]
+        ),
+        row("switched off or not", Step.BLOCKED)(MADE, OFF, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]),
+        row(
+            "two keys that became one and are parted again: the other one's pair is kept while no place has it",
             Step.BLOCKED,
-            id="undo of a key that is gone puts nothing back",
-        ),
-        pytest.param(
-            world(MADE, NEW_OFF, home=EMPTY, secrets=(OLD,)),
-            Step.DROP,
-            id="nothing that is stored works: it goes",
-        ),
-        pytest.param(
-            world(BACK, OFF, home=ELSE, secrets=(NEW,), listed_at=NOW - seconds(10)),
-            Step.LOOK,
-            id="the list may lack the new key, whose pair is stored, because it is young",
-        ),
-        pytest.param(world(BACK, OFF, home=WANTED), Step.DROP, id="it is gone, and the old one is in its place: over"),
-        pytest.param(world(MADE, key(OTHER), home=ELSE), Step.DROP, id="both keys are gone: nothing is left to keep"),
-        pytest.param(world(MADE, key(OTHER), home=WANTED), Step.DROP, id="even if places still name one"),
-        pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, home=EMPTY), Step.BLOCKED, id="taken back: the new key stays as well"
-        ),
-        pytest.param(world(UNDO, OFF, NEW_KEY, home=EMPTY), Step.SWITCH_ON, id="undo switches the old key on"),
-        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD]), Step.PROVE, id="proves it"),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD], proven=[OLD]), Step.RESTORE, id="and puts it back"
-        ),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, home=AWAY, work=ELSE, on=[OLD], proven=[OLD]),
-            Step.RESTORE,
-            id="wherever nothing is in its way",
-        ),
-        pytest.param(
-            world(UNDO, OFF, NEW_KEY, home=ELSE), Step.BLOCKED, id="undo does not touch what a person put there"
-        ),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, secrets=(NEW,)),
-            Step.BLOCKED,
-            id="undo has no old pair to put back",
-        ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=EMPTY, checked=[NEW]),
-            Step.DEACTIVATE,
-            id="an emptied place leaves the rotation, the other one goes on",
-        ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]),
-            Step.BLOCKED,
-            id="a file that is away may still hold the old key, which stays",
-        ),
-        pytest.param(
-            world(MADE, OFF, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]), Step.BLOCKED, id="switched off or not"
-        ),
-        pytest.param(
-            world(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, on=[OLD], checked=[OLD]),
-            Step.BLOCKED,
-            id="two keys that became one and are parted again: the other one's pair is kept while no place has it",
-        ),
+        )(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, on=[OLD], checked=[OLD]),
     ],
 )
 def test_places_that_were_emptied(facts: World, step: Step) -> None:
@@ -440,33 +315,21 @@ def test_places_that_were_emptied(facts: World, step: Step) -> None:
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
-        pytest.param(world(replace(NOTE, sent=NOW - SETTLE)), Step.CREATE, id="15 s after a lost answer: send again"),
-        pytest.param(
-            world(MADE, OLD_KEY, first_look=NOW - SETTLE), Step.DROP, id="15 s without the new key in the list: dropped"
+        row("15 s after a lost answer: send again", Step.CREATE)(replace(NOTE, sent=NOW - SETTLE)),
+        row("15 s without the new key in the list: dropped", Step.DROP)(MADE, OLD_KEY, first_look=NOW - SETTLE),
+        row("15 s without the new key in the list, as it is taken back: finished", Step.FINISH)(
+            BACK, OLD_KEY, home=WANTED, first_look=NOW - SETTLE, checked=[OLD]
         ),
-        pytest.param(
-            world(BACK, OLD_KEY, home=WANTED, first_look=NOW - SETTLE, checked=[OLD]),
-            Step.FINISH,
-            id="15 s without the new key in the list, as it is taken back: finished",
+        row("15 s with the old key active in the list: so it is", Step.PROVE)(
+            UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], first_look=NOW - SETTLE
         ),
-        pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], first_look=NOW - SETTLE),
-            Step.PROVE,
-            id="15 s with the old key active in the list: so it is",
+        row("the old key is kept until then, and no longer", Step.DELETE)(
+            replace(KEPT, delete_at=NOW), OFF, NEW_KEY, home=WANTED, checked=[NEW]
         ),
-        pytest.param(
-            world(replace(KEPT, delete_at=NOW), OFF, NEW_KEY, home=WANTED, checked=[NEW]),
-            Step.DELETE,
-            id="the old key is kept until then, and no longer",
+        row("proven before it was put in its places: what is read there must sign in too", Step.CHECK)(
+            MADE, OLD_KEY, NEW_KEY, home=WANTED, proven=[NEW]
         ),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, proven=[NEW]),
-            Step.CHECK,
-            id="proven before it was put in its places: what is read there must sign in too",
-        ),
-        pytest.param(
-            world(MADE, NEW_KEY, home=WANTED, proven=[NEW]), Step.CHECK, id="the same, before the stored pairs go"
-        ),
+        row("the same, before the stored pairs go", Step.CHECK)(MADE, NEW_KEY, home=WANTED, proven=[NEW]),
     ],
 )
 def test_the_very_moment(facts: World, step: Step) -> None:

@@ -149,15 +149,6 @@ def test_a_key_that_was_switched_off(desk: Desk, old: Credentials, admin: str) -
     assert users(desk) == {"alice"}
 
 
-@pytest.mark.slow
-def test_a_dead_key_hints_at_it(desk: Desk, old: Credentials) -> None:
-    """Without the option a dead key is refused after a while, and the hint names the option."""
-    desk.aws.set_status(old.key_id, "Inactive")
-    done = desk.run("rotate", "--yes")
-    assert done.code == 5
-    assert "--auth-profile NAME" in done.problem()[1]
-
-
 def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Callable[..., Credentials]) -> None:
     """Its age is no matter: it does not work."""
     young = make_key("bob", days=1)

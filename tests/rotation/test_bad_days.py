@@ -142,7 +142,7 @@ def test_rotated_twice_in_a_row_while_lists_lag(laptop: Laptop) -> None:
 def test_a_new_key_that_is_never_accepted(laptop: Laptop) -> None:
     """Past the propagation time: 75, the old key in place and working; the next run goes on with the same new key."""
     laptop.aws.settings.propagation = 3600
-    done = laptop.run(env={"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "2s"})
+    done = laptop.run(env={"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "1s"})
     assert done.code == 75 and "not accept" in done.err, done.text
     assert laptop.works() == laptop.old
     laptop.aws.settings.propagation = 0

@@ -9,10 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rotate_my_key.core.model import Credentials
 from tests.killing import second_name
-from tests.laptop import AGE, Laptop, sampled
-from tests.standin import StandIn
+from tests.laptop import Laptop, sampled
 
 
 def without_values(laptop: Laptop) -> None:
@@ -51,26 +49,6 @@ def alive(laptop: Laptop) -> set[str]:
     return {key.key_id for key in laptop.aws.keys("alice") if key.active}
 
 
-def stored(laptop: Laptop) -> set[str]:
-    """The ids of the user's keys whose secret is in the state folder."""
-    data = b"".join(path.read_bytes() for path in laptop.rotations.glob("*"))
-    keys = [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice")]
-    return {pair.key_id for pair in keys if pair.secret.encode() in data}
-
-
-def another_key(aws: StandIn) -> Credentials:
-    """A key of somebody else."""
-    aws.add_user("bob")
-    return aws.add_key("bob", age=AGE)
-
-
-def put_in(laptop: Laptop, pair: Credentials) -> None:
-    """Another pair stands where the laptop's was."""
-    mine, data = laptop.pair(), laptop.file.read_bytes()
-    data = data.replace(mine.key_id.encode(), pair.key_id.encode())
-    laptop.file.write_bytes(data.replace(mine.secret.encode(), pair.secret.encode()))
-
-
 @pytest.mark.parametrize("flags", [(), pytest.param(("--old-active",), marks=pytest.mark.slow)], ids=["off", "active"])
 @pytest.mark.parametrize("how", sampled(EMPTIED, *SOME))
 def test_undo_makes_the_profiles_again(laptop: Laptop, how: str, flags: tuple[str, ...]) -> None:
@@ -90,13 +68,13 @@ def test_undo_leaves_another_key_where_it_was_put(laptop: Laptop) -> None:
     """Exit 1, and both keys of the rotation stay, with their secrets: what a person put there is not overwritten."""
     assert laptop.run("--yes", "--keep-old", "7d").code == 0
     both = {key.key_id for key in laptop.aws.keys("alice")}
-    put_in(laptop, another_key(laptop.aws))
+    laptop.put_in(laptop.bobs_key())
     now = laptop.file.read_bytes()
     for _ in range(2):
         done = laptop.run("undo", "--yes")
         assert done.code == 1, done.text
         assert "another key" in done.err or "no longer hold" in done.err, done.err
-        assert stored(laptop) == both
+        assert laptop.stored() == both
     assert laptop.file.read_bytes() == now
 
 
@@ -105,20 +83,20 @@ def test_undo_leaves_another_key_where_it_was_put(laptop: Laptop) -> None:
 def test_nothing_is_thrown_away_by_itself(laptop: Laptop, moment: str, how: str) -> None:
     """Exit 1; every key that is active has its secret here. With the file back, the next runs leave one key."""
     action, nth, when = MOMENTS[moment]
-    bob = another_key(laptop.aws)
+    bob = laptop.bobs_key()
     before: list[bytes] = []
 
     def empty(call: object) -> None:
         before.append(laptop.file.read_bytes())
-        EMPTIED[how](laptop) if how in EMPTIED else put_in(laptop, bob)
+        EMPTIED[how](laptop) if how in EMPTIED else laptop.put_in(bob)
 
     laptop.at(action, nth, empty, when)
     done = laptop.run()
     assert done.code == 1, done.text
-    assert alive(laptop) and alive(laptop) <= stored(laptop), done.text
+    assert alive(laptop) and alive(laptop) <= laptop.stored(), done.text
     again = laptop.run()
     assert again.code == (0 if how not in EMPTIED and not again.err else again.code)
-    assert alive(laptop) <= stored(laptop), again.text
+    assert alive(laptop) <= laptop.stored(), again.text
     laptop.file.write_bytes(before[0])
     laptop.file.chmod(0o600)
     laptop.calm(20)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.laptop import AGE, Laptop, sampled
+from tests.laptop import Laptop, sampled
 
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -305,8 +305,7 @@ def test_the_same_key_id_with_another_secret_elsewhere(laptop: Laptop) -> None:
 
 def test_two_users_in_one_file(laptop: Laptop) -> None:
     """Only the active profile's key changes, whatever stands beside it."""
-    laptop.aws.add_user("bob")
-    bob = laptop.aws.add_key("bob", age=AGE)
+    bob = laptop.bobs_key()
     extra = f"\n[bob]\naws_access_key_id = {bob.key_id}\naws_secret_access_key = {bob.secret}\n".encode()
     laptop.original += extra
     laptop.file.write_bytes(laptop.original)

@@ -31,29 +31,30 @@ def test_the_calls_of_a_rotation(laptop: Laptop) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize("call", sampled(CALLS, "my keys", "the second proof", *WEIGHTY))
-def test_killed_while_the_call_is_out(laptop: Laptop, call: str) -> None:
-    """AWS does it: the profile works, and the next run ends with one key, the one in the file."""
-    killed_then_settled(laptop, call, "before")
+# What becomes of the call: when the run is killed, and whether AWS gets it.
+FATES = {
+    "AWS does it": ("before", False),
+    "AWS does not get it": ("before", True),
+    "AWS has done it and nobody has heard": ("after", False),
+}
+ROWS = [f"{call}; {fate}" for call in CALLS for fate in (FATES if call in WEIGHTY else ["AWS does it"])]
+USUAL = (
+    "the second proof; AWS does it",
+    "a new key; AWS does not get it",
+    "a new key; AWS has done it and nobody has heard",
+    "signing in as read from the file; AWS does it",
+    "switching the old key off; AWS does not get it",
+    "deleting the old key; AWS has done it and nobody has heard",
+)
 
 
-@pytest.mark.parametrize("call", WEIGHTY)
-def test_killed_and_the_call_is_lost(laptop: Laptop, call: str) -> None:
-    """AWS does not get it: the same."""
-    action, nth = CALLS[call]
-    laptop.aws.fault(action, "drop", "before", skip=nth - 1)
-    killed_then_settled(laptop, call, "before")
-
-
-@pytest.mark.parametrize("call", WEIGHTY)
-def test_killed_before_the_answer_arrives(laptop: Laptop, call: str) -> None:
-    """AWS has done it and nobody has heard: the same."""
-    killed_then_settled(laptop, call, "after")
-
-
-def killed_then_settled(laptop: Laptop, call: str, when: str) -> None:
-    """Kill it as this call arrives, or before it is answered; look at what is left, and run again."""
-    action, nth = CALLS[call]
+@pytest.mark.parametrize("row", sampled(ROWS, *USUAL))
+def test_killed_while_a_call_is_out(laptop: Laptop, row: str) -> None:
+    """The profile works, and the next run ends with one key, the one in the file."""
+    call, _, fate = row.partition("; ")
+    (action, nth), (when, lost) = CALLS[call], FATES[fate]
+    if lost:
+        laptop.aws.fault(action, "drop", "before", skip=nth - 1)
     laptop.at(action, nth, lambda call: laptop.signal(), when)
     assert laptop.run().code == -9
     laptop.works()

@@ -170,16 +170,6 @@ def test_a_note_of_this_computer_under_another_name(laptop: Laptop, which: int) 
 # The second slot
 
 
-def test_an_inactive_second_key_needs_consent(laptop: Laptop) -> None:
-    """--yes is not it: exit 4, naming the command; the key stays."""
-    second = laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
-    done = laptop.run()
-    assert done.code == 4 and f"delete-key {second.key_id}" in done.err, done.text
-    assert laptop.works() == laptop.old
-    assert len(laptop.aws.keys("alice")) == 2
-    assert laptop.leftovers() == []
-
-
 def test_the_setting_is_consent(laptop: Laptop) -> None:
     """With replace_inactive the inactive key makes room."""
     laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
@@ -196,20 +186,6 @@ def test_killed_while_room_is_made(laptop: Laptop, nth: int) -> None:
     assert laptop.run(env={"ROTATE_MY_KEY_REPLACE_INACTIVE": "yes"}).code == -9
     laptop.works()
     laptop.calm(20)
-    laptop.settled()
-
-
-def test_an_inactive_second_key_is_asked_about_in_a_terminal(laptop: Laptop) -> None:
-    """Two questions: the key that makes room, then the rotation."""
-    laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
-    terminal = on_terminal(laptop, "rotate")
-    terminal.expect("to make room\\?")
-    terminal.sendline("y")
-    terminal.expect("Rotate it\\?")
-    terminal.sendline("y")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 0
     laptop.settled()
 
 
@@ -344,8 +320,7 @@ def test_a_forced_rotation_needs_the_kept_keys_slot(laptop: Laptop) -> None:
 
 def test_two_notes_at_once(laptop: Laptop) -> None:
     """Two users' rotations were stopped: one plain run finishes both."""
-    laptop.aws.add_user("bob")
-    bob = laptop.aws.add_key("bob", age=AGE)
+    bob = laptop.bobs_key()
     laptop.original += f"\n[bob]\naws_access_key_id = {bob.key_id}\naws_secret_access_key = {bob.secret}\n".encode()
     laptop.file.write_bytes(laptop.original)
     kill_at_delete = iter([True])
@@ -356,8 +331,7 @@ def test_two_notes_at_once(laptop: Laptop) -> None:
     hidden = {path: path.read_bytes() for path in laptop.rotations.iterdir()}
     for path in hidden:
         path.unlink()
-    stop_at = laptop.at
-    stop_at("DeleteAccessKey", 1, lambda call: laptop.signal())
+    laptop.at("DeleteAccessKey", 1, lambda call: laptop.signal())
     assert laptop.run("rotate", "--yes").code == -9
     for path, data in hidden.items():
         path.write_bytes(data)

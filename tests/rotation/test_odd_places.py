@@ -5,39 +5,13 @@ import re
 import subprocess
 from collections.abc import Callable
 
-import pyrage
 import pytest
 
 from rotate_my_key.core.model import PlaceKind
-from rotate_my_key.profiles.edit import insert_pair, take_out
 from rotate_my_key.profiles.file import ProfileFile
 from tests.laptop import Laptop, sampled
 
 from .test_hard_places import NEW_SPACE, needs_mount, refused
-
-# Empty session tokens
-
-
-@pytest.mark.parametrize("command", sampled({"rotate": "", "keyring": "", "export": ""}, "rotate"))
-def test_an_empty_session_token(laptop: Laptop, command: str) -> None:
-    """botocore signs with the plain key, so all is as without it, and the empty lines stay."""
-    lines = b"aws_session_token =\nx_principal_arn =\nx_security_token_expires = \n"
-    text = laptop.original.replace(b"[work]\n", b"[work]\naws_security_token =\n")
-    laptop.original = text.replace(b"region=eu-west-1\n", b"region=eu-west-1\n" + lines)
-    laptop.file.write_bytes(laptop.original)
-    if command == "keyring":
-        file = ProfileFile(laptop.original, "FILE", PlaceKind.CREDENTIALS)
-        data, taken = take_out(file, "work", laptop.old)
-        file = ProfileFile(data, "FILE", PlaceKind.CREDENTIALS)
-        assert insert_pair(file, "work", laptop.old, taken.lines) == laptop.original
-    if command == "export":
-        done = laptop.run(
-            "export", "-r", str(pyrage.x25519.Identity.generate().to_public()), "-o", str(laptop.home / "key.age")
-        )
-        assert done.code == 0, done.text
-        (laptop.home / "key.age").unlink()
-    laptop.settled()
-
 
 # What only other SDKs read
 
@@ -73,33 +47,6 @@ def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> N
         assert "another secret" not in err
     assert re.search(said, laptop.run("doctor").text)
     assert re.search(r"tools|my company", laptop.run("status").text)
-
-
-# What is no file
-
-NO_FILE = {
-    "a pipe": "mkfifo",
-    "a folder": "mkdir",
-    "a device": "ln -s /dev/zero",
-    "nowhere": "ln -s /nowhere/at/all",
-}
-NAMED_BY = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-
-
-@pytest.mark.parametrize("what", sampled(NO_FILE, "a pipe", "nowhere"))
-def test_a_variable_names_what_is_no_file(laptop: Laptop, what: str) -> None:
-    """Refused at once, and the hint is a command that helps: nothing waits for a pipe or reads a device."""
-    path = laptop.home / "odd"
-    subprocess.run([*NO_FILE[what].split(), path], check=True)
-    for variable in NAMED_BY:
-        said = "the link leads nowhere" if what == "nowhere" else f"is not a regular file but {what}"
-        err = refused(laptop, said=said, env={variable: str(path)})
-        assert f"hint: unset {variable}" in err, err
-        assert laptop.run("doctor", env={variable: str(path)}).code == 1
-    assert laptop.run("adopt", str(path), "--yes").code == 1
-    assert laptop.run("import", str(path)).code == 1
-    path.unlink() if not path.is_dir() else path.rmdir()
-    laptop.settled()
 
 
 def test_a_file_made_by_the_shell(laptop: Laptop) -> None:

@@ -35,20 +35,6 @@ def stop(laptop: Laptop, stage: str) -> str | None:
     return next((key.key_id for key in laptop.aws.keys("alice") if key.key_id != laptop.old.key_id), None)
 
 
-def put_in(laptop: Laptop, pair: Credentials) -> None:
-    """What `aws configure` does, for both profiles: other values, from now on."""
-    mine = laptop.pair()
-    data = laptop.file.read_bytes().replace(mine.key_id.encode(), pair.key_id.encode())
-    laptop.file.write_bytes(data.replace(mine.secret.encode(), pair.secret.encode()))
-
-
-def stored(laptop: Laptop) -> set[str]:
-    """The ids of keys that are still there and whose secret is in the state folder."""
-    data = b"".join(path.read_bytes() for path in laptop.rotations.glob("*"))
-    keys = [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice")]
-    return {pair.key_id for pair in keys if pair.secret.encode() in data}
-
-
 def notes(laptop: Laptop) -> list[str]:
     """What is left in the folder of the rotations."""
     return sorted(path.name for path in laptop.rotations.glob("*"))
@@ -102,7 +88,7 @@ def left_with(laptop: Laptop, row: str) -> tuple[Credentials, str | None]:
         elif key_id:
             laptop.aws.delete_key(key_id)
     other = laptop.aws.add_key("alice", age=OTHER)
-    put_in(laptop, other)
+    laptop.put_in(other)
     return other, laptop.old.key_id if left.old else new if left.new else None
 
 
@@ -119,15 +105,15 @@ def test_another_key_was_put_in(laptop: Laptop, row: str) -> None:
         assert first.code == 0 and "earlier rotation" in first.err and notes(laptop) == [], first.text
     else:
         assert first.code == 1 and f"rotate-my-key delete-key {rest}" in first.err, first.text
-        assert first.err.count("error:") == 1 and stored(laptop) == {rest}, first.text
+        assert first.err.count("error:") == 1 and laptop.stored() == {rest}, first.text
         again = laptop.run()
         assert again.code == 0 and "error" not in again.err, again.text
-        assert "unfinished" in laptop.run("status").out and rest in stored(laptop)
+        assert "unfinished" in laptop.run("status").out and rest in laptop.stored()
         assert f"delete-key {rest}" in laptop.run("doctor").out
         forced = laptop.run("rotate", "--force", "--yes")
         assert forced.code == 4 and f"delete-key {rest}" in forced.err, forced.text
         undone = laptop.run("undo", "--yes")
-        assert undone.code == 1 and laptop.works() == other and stored(laptop) == {rest}, undone.text
+        assert undone.code == 1 and laptop.works() == other and laptop.stored() == {rest}, undone.text
         while rest in [key.key_id for key in laptop.aws.keys("alice")]:
             removed = laptop.run("delete-key", rest, "--yes")
             assert removed.code == 0, removed.text
@@ -174,17 +160,16 @@ def test_nobody_of_that_user_is_here(laptop: Laptop) -> None:
     assert new
     laptop.aws.set_status(laptop.old.key_id, "Inactive")
     laptop.aws.set_status(new, "Inactive")
-    laptop.aws.add_user("bob")
-    bob = laptop.aws.add_key("bob", age=OTHER)
-    put_in(laptop, bob)
-    kept = stored(laptop)
+    bob = laptop.bobs_key(OTHER)
+    laptop.put_in(bob)
+    kept = laptop.stored()
     first = laptop.run()
     assert first.code == 5 and first.err.count("error:") == 1, first.text
     since = len(laptop.aws.calls)
     again = laptop.run("rotate", "--all", "--yes", "--force")
     assert again.code == 5 and again.err.count("error:") == 1 and "other" in again.err, again.text
     assert refusals(laptop, since) <= 12
-    assert stored(laptop) == kept == {laptop.old.key_id, new}
+    assert laptop.stored() == kept == {laptop.old.key_id, new}
     assert [key.key_id for key in laptop.aws.keys("bob")] == [laptop.pair().key_id] != [bob.key_id]
 
 
@@ -194,8 +179,7 @@ def test_many_other_keys_are_here(laptop: Laptop) -> None:
     assert new
     for key_id in (laptop.old.key_id, new):
         laptop.aws.delete_key(key_id)
-    laptop.aws.add_user("bob")
-    put_in(laptop, laptop.aws.add_key("bob", age=OTHER))
+    laptop.put_in(laptop.bobs_key(OTHER))
     more = "".join(
         f"\n[more{n}]\naws_access_key_id = AKIADEADDEADDEAD{n:04d}\naws_secret_access_key = x\n" for n in range(50)
     )
@@ -211,10 +195,10 @@ def test_the_note_cannot_be_read_either(laptop: Laptop) -> None:
     new = stop(laptop, "after CreateAccessKey")
     assert new
     laptop.aws.delete_key(laptop.old.key_id)
-    put_in(laptop, laptop.aws.add_key("alice", age=OTHER))
+    laptop.put_in(laptop.aws.add_key("alice", age=OTHER))
     next(laptop.rotations.glob("*.note")).write_bytes(b"{")
     first = laptop.run()
-    assert first.code == 1 and f"delete-key {new}" in first.err and stored(laptop) == {new}, first.text
+    assert first.code == 1 and f"delete-key {new}" in first.err and laptop.stored() == {new}, first.text
     assert laptop.run().code == 0
     laptop.aws.delete_key(new)
     assert laptop.run().code == 0
@@ -227,7 +211,7 @@ def test_a_newer_version_began_it(laptop: Laptop) -> None:
     laptop.aws.set_status(laptop.old.key_id, "Inactive")
     laptop.env["ROTATE_MY_KEY_REPLACE_INACTIVE"] = "yes"
     other = laptop.aws.add_key("alice", age=OTHER)
-    put_in(laptop, other)
+    laptop.put_in(other)
     change_note(laptop, version=99)
     left = {path: path.read_bytes() for path in laptop.rotations.iterdir()}
     done = laptop.run("rotate", "--force", "--yes")
@@ -397,7 +381,7 @@ def test_somebody_had_a_hand_in_it(laptop: Laptop, row: str) -> None:
         return laptop.tidy()
     laptop.aws.delete_key(laptop.old.key_id) if hand.status else None
     other = laptop.aws.add_key("alice", age=OTHER)
-    put_in(laptop, other)
+    laptop.put_in(other)
     assert laptop.run().code == 0
     assert laptop.works() == other
     return laptop.tidy()
@@ -437,21 +421,14 @@ def only_kept(laptop: Laptop) -> None:
             path.unlink()
 
 
-def test_a_kept_pair_without_a_note(laptop: Laptop) -> None:
-    """A profile holds it: the record goes."""
-    only_kept(laptop)
-    assert laptop.run("rotate", "--yes").code == 0
-    laptop.settled()
-
-
 def test_a_kept_pair_without_a_note_that_no_profile_holds(laptop: Laptop) -> None:
     """It is the last copy: it stays until its key is gone, and is said once."""
     only_kept(laptop)
     other = laptop.aws.add_key("alice", age=OTHER)
-    put_in(laptop, other)
+    laptop.put_in(other)
     first = laptop.run()
     assert first.code == 1 and f"delete-key {laptop.old.key_id}" in first.err, first.text
-    assert laptop.run().code == 0 and stored(laptop) == {laptop.old.key_id}
+    assert laptop.run().code == 0 and laptop.stored() == {laptop.old.key_id}
     laptop.aws.delete_key(laptop.old.key_id)
     assert laptop.run().code == 0 and notes(laptop) == []
     assert laptop.works() == other
@@ -461,17 +438,8 @@ def test_a_note_of_another_endpoint_is_said_once(laptop: Laptop) -> None:
     """A rotation at another endpoint waits until that is back, and every day's run goes on meanwhile."""
     stop(laptop, "after CreateAccessKey")
     change_note(laptop, endpoint="http://127.0.0.1:9")
-    laptop.aws.add_user("bob")
-    put_in(laptop, laptop.aws.add_key("bob", age=OTHER))
+    laptop.put_in(laptop.bobs_key(OTHER))
     assert laptop.run().code == 1
     done = laptop.run()
     assert done.code == 0 and "error" not in done.err, done.text
     assert len(notes(laptop)) == 3
-
-
-def test_two_computers_at_once(laptop: Laptop) -> None:
-    """A home that both use: one lock, one note; whoever comes second finds it done."""
-    runs = [laptop.start("rotate", "--yes", "--force") for _ in range(2)]
-    ends = [laptop.end(run) for run in runs]
-    assert sorted(end.code for end in ends) == [0, 0], ends
-    laptop.settled()

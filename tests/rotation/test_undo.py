@@ -4,19 +4,8 @@ import pytest
 
 from tests.laptop import Laptop
 
+
 # The calls of an undo that nothing disturbs: each is a kill point.
-CALLS = [
-    pytest.param("GetCallerIdentity", 1, id="who am I", marks=pytest.mark.slow),
-    pytest.param("ListAccessKeys", 1, id="my keys", marks=pytest.mark.slow),
-    pytest.param("UpdateAccessKey", 1, id="switching the old key on"),
-    pytest.param("GetCallerIdentity", 2, id="the first proof"),
-    pytest.param("GetCallerIdentity", 4, id="the third proof", marks=pytest.mark.slow),
-    pytest.param("GetCallerIdentity", 5, id="signing in as read from the file", marks=pytest.mark.slow),
-    pytest.param("UpdateAccessKey", 2, id="switching the new key off", marks=pytest.mark.slow),
-    pytest.param("DeleteAccessKey", 1, id="deleting the new key"),
-]
-
-
 def undone(laptop: Laptop) -> bool:
     """The file is byte for byte what it was, the old key is the only one, and works."""
     laptop.works()
@@ -34,24 +23,6 @@ def test_undo_puts_everything_back(laptop: Laptop, flags: tuple[str, ...]) -> No
     assert undone(laptop)
     assert laptop.leftovers() == []
     assert laptop.history()[-1]["action"] == "undone"
-
-
-@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_killed_in_the_middle_the_next_run_finishes_it(laptop: Laptop, action: str, nth: int, when: str) -> None:
-    """Once it has begun a plain run goes on with it; before that, the next undo does."""
-    assert laptop.run("--yes", "--keep-old", "7d").code == 0
-    laptop.at(action, nth, lambda call: laptop.signal(), when)
-    assert laptop.run("undo", "--yes").code == -9
-    laptop.works()
-    laptop.calm(20)
-    laptop.time_flies()  # an unanswered DeleteAccessKey is looked after for a while
-    done = laptop.run("rotate", "-q")  # asks nothing: what was begun was agreed to
-    assert done.code in (0, 4), done.text  # the old key is overdue again, and that is asked
-    if (action, nth) in (("GetCallerIdentity", 1), ("ListAccessKeys", 1)):  # it only looked
-        assert laptop.run("undo", "--yes").code == 0
-    assert undone(laptop)
-    assert laptop.leftovers() == []
 
 
 def test_once_the_old_key_is_deleted_there_is_nothing_to_undo(laptop: Laptop) -> None:
