@@ -170,7 +170,7 @@ def remind(job: FunctionRun) -> Result:
     """Owners and admins are told. Raises Problem too if no admin got the digest: that they hear nothing is the sign
     that something is wrong, and they would look in vain for what. A run for one account of many sends the admins no
     digest: each would get one an account."""
-    surveys = _surveyed(job)
+    surveys = _surveyed(job, recalls=True)
     job.settings = resolved(job.assembly.organization, job.settings)
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now, job.places)
     renderer, audit = job.renderer(), job.audit("remind")
@@ -368,10 +368,10 @@ def _about(act: Act, account: AwsAccount) -> str:
     return f"{act.key.key_id or 'a key'} of {act.user.name} in {account}"
 
 
-def _surveyed(job: FunctionRun) -> list[AccountSurvey]:
+def _surveyed(job: FunctionRun, *, recalls: bool = False) -> list[AccountSurvey]:
     """All accounts. Raises Problem if none could be checked, for want of rights or of time."""
     patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
-    surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience)
+    surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience, recalls=recalls)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
         what = f"account {broken[0].account.number}" if len(broken) == 1 else f"none of {len(broken)} accounts"

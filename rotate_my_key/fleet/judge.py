@@ -26,6 +26,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..core.errors import WrongUsage
+from ..core.model import Recall, recalled
 from ..core.policy import Policy, Verdict, format_duration
 from ..settings.fleet import WHO, Exempt, FleetSettings, Owners, Rule, Who
 from ..settings.trust import read
@@ -330,10 +331,10 @@ _BY_AGE = {Verdict.OVERDUE: Status.OVERDUE, Verdict.DUE: Status.DUE, Verdict.FRE
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One key. `by_age` is its verdict if age were all that counts; `exempt` says why its user is left alone, and
-    `uncertain` what keeps us from knowing that, both "" if nothing. `fails` are the benchmark's recommendations. The
-    exemption lasts `until` the end of that day, and was decided `by` somebody; `ended` is one that no longer counts.
-    `policy` has the limits of this user."""
+    """One key. `by_age` is its verdict if age, and a `recall` by IT, were all that counts; `exempt` says why its user
+    is left alone, and `uncertain` what keeps us from knowing that, both "" if nothing. `fails` are the benchmark's
+    recommendations. The exemption lasts `until` the end of that day, and was decided `by` somebody; `ended` is one that
+    no longer counts. `policy` has the limits of this user."""
 
     account: AwsAccount
     user: FleetUser
@@ -350,6 +351,18 @@ class Row:
     by: str = ""
     ended: str = ""
     policy: Policy = Policy()  # noqa: RUF009 - it cannot be changed
+    recall: Recall | None = None
+
+    @property
+    def overdue_at(self) -> datetime:
+        """When it is or was overdue: by its age, or when it was recalled if that is earlier."""
+        by_age = self.policy.overdue_at(self.key.created)
+        return min(by_age, self.recall.at) if self.recall else by_age
+
+    @property
+    def due_at(self) -> datetime:
+        """When it is or was due."""
+        return min(self.policy.due_at(self.key.created), self.overdue_at)
 
     @property
     def exact(self) -> bool:
@@ -374,10 +387,15 @@ class Row:
 
     @property
     def remark(self) -> str:
-        """Why its user is left alone, or may be."""
+        """That it is recalled; why its user is left alone, or may be."""
+        call, said = self.recall, ""
+        if call:
+            said = f"recalled on {call.at:%Y-%m-%d}, to be replaced by {call.by:%Y-%m-%d}"
+            said += call.reason and f": {call.reason}"
         left = str(Exemption(self.exempt, self.until, self.by)) if self.exempt else ""
         unsure = f"exempt? {self.uncertain} could not be read" if self.uncertain else ""
-        return left or unsure or (f"no longer exempt: {self.ended}" if self.ended and self.attention else "")
+        left = left or unsure or (f"no longer exempt: {self.ended}" if self.ended and self.attention else "")
+        return "; ".join(filter(None, (said, left)))
 
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
@@ -426,7 +444,9 @@ def _row(
     now: datetime,
 ) -> Row:
     reason, policy = whose.exemption, whose.policy
-    by_age = policy.verdict(key, now)
+    alone = user.is_root or reason or not key.active
+    recall = None if alone else recalled(user.tags, key.created, now)
+    by_age = Verdict.OVERDUE if recall else policy.verdict(key, now)
     if user.is_root:
         standing = Status.ROOT
     elif not key.active:
@@ -439,7 +459,7 @@ def _row(
     age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, user, now))
     unused = unused and standing is not Status.EXEMPT
     left = reason or Exemption("")
-    said = (left.why, uncertain, unused, fails, left.until, left.by, whose.ended, policy)
+    said = (left.why, uncertain, unused, fails, left.until, left.by, whose.ended, policy, recall)
     return Row(account, user, key, standing, by_age, age, whose.owner, *said)
 
 

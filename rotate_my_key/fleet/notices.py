@@ -3,6 +3,7 @@ the same plan.
 
 - An owner gets one notice with all of their keys that are active and due or overdue, over all accounts: the first at
   the first run that finds one, and then at most one in `repeat`, counted in whole days (UTC).
+- A key that IT has recalled is overdue, and its owner hears of that whenever they were told of its age before.
 - What went out before stands in the users' tags; of a user whose tag cannot be read nothing is known, and the owner is
   told again rather than not at all. A key that is gone was answered.
 - What people named (accounts, owners) is made one line here, so that no template can make a header or a line of it. No
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from ..core.model import LastUse
+from ..core.model import LastUse, Recall
 from ..core.policy import Policy, Verdict, join, mask, number, span
 from ..settings.fleet import Accounts, FleetSettings
 from .judge import Row, limit_of
@@ -33,7 +34,8 @@ class KeyLine:
     it became due or overdue, `overdue` when it is or was overdue. `last_use` None is unknown, not "never". `told` is
     how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt.
     `off` is when it will be switched off at the earliest and `gone` when deleted, None if that is not sure; `waits`: IT
-    has made a new key in its place, which waits for its user at `place` if that is known."""
+    has made a new key in its place, which waits for its user at `place` if that is known; `recall`: IT wants it to be
+    replaced, whatever its age."""
 
     account: AwsAccount
     user: str
@@ -52,6 +54,7 @@ class KeyLine:
     waits: bool = False
     place: str = ""
     max_age: timedelta = Policy().max_age
+    recall: Recall | None = None
 
     @property
     def key(self) -> str:
@@ -62,6 +65,18 @@ class KeyLine:
     def late(self) -> bool:
         """Whether it is overdue, and not just due."""
         return self.verdict is Verdict.OVERDUE
+
+    @property
+    def by(self) -> datetime:
+        """When it has to be replaced: before it is switched off, if that is known."""
+        return self.off or (self.recall.by if self.recall else self.overdue)
+
+    @property
+    def state(self) -> str:
+        """`due`, `overdue`, `recalled by IT (laptop stolen)`."""
+        if not self.recall:
+            return "overdue" if self.late else "due"
+        return f"recalled by IT{self.recall.reason and f' ({self.recall.reason})'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +95,13 @@ class Notice:
 
     @property
     def max_age(self) -> str:
-        """How old a key may get; several where not all of them have the same limit."""
-        return " or ".join(span(each) for each in sorted({line.max_age for line in self.keys}))
+        """How old a key may get; several where not all of them have the same limit, "" if all of them are recalled."""
+        return " or ".join(span(each) for each in sorted({line.max_age for line in self.keys if not line.recall}))
+
+    @property
+    def recalled(self) -> int:
+        """How many of them are recalled."""
+        return sum(bool(line.recall) for line in self.keys)
 
     @property
     def rotatable(self) -> int:
@@ -159,6 +179,11 @@ class Digest:
         return sum(line.late and not line.root for line in self.old)
 
     @property
+    def recalled(self) -> int:
+        """How many of these are recalled."""
+        return sum(bool(line.recall) for line in self.old)
+
+    @property
     def due(self) -> int:
         """How many of them are due."""
         return sum(not line.late and not line.root for line in self.old)
@@ -233,11 +258,15 @@ def plan_notices(
 
 def _rests(cases: list[tuple[Row, UserFacts]], last: date, settings: FleetSettings, today: date) -> bool:
     """Whether an owner who was told on that day is left in peace: until the next of the days `before` a key is overdue,
-    if there are some, and of an overdue key for `repeat`. A run that is late tells of a day that it missed, once."""
+    if there are some, and of an overdue key for `repeat`. A run that is late tells of a day that it missed, once. Who
+    has not heard of a recall does not rest."""
+    heard = ((row.recall, facts.known(row.key.key_id).last or date.min) for row, facts in cases)
+    if any(recall and day < recall.at.date() for recall, day in heard):
+        return False
     pause = (today - last).days < whole_days(settings.remind.repeat)
     if not settings.remind.before or (not pause and any(row.by_age is Verdict.OVERDUE for row, _ in cases)):
         return pause
-    overdue = [settings.policy.overdue_at(row.key.created).date() for row, _ in cases]
+    overdue = [row.overdue_at.date() for row, _ in cases]
     return not any(last < day - timedelta(int(each)) <= today for day in overdue for each in settings.remind.before)
 
 
@@ -263,8 +292,7 @@ def _planned(
 
 
 def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, places: Finder) -> KeyLine:
-    created, policy = row.key.created, row.policy
-    overdue, off = policy.overdue_at(created), switched_off_at(facts, row.key, settings, now)
+    off = switched_off_at(facts, row.key, settings, now)
     waits = waits_for(facts, row.key, settings, now)
     return KeyLine(
         AwsAccount(row.account.number, one_line(row.account.name)),
@@ -272,9 +300,9 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
         one_line(row.owner.address or row.owner.name),
         row.key.key_id or "",
         row.by_age,
-        now - created,
-        overdue if row.by_age is Verdict.OVERDUE else policy.due_at(created),
-        overdue,
+        now - row.key.created,
+        row.overdue_at if row.by_age is Verdict.OVERDUE else row.due_at,
+        row.overdue_at,
         row.key.last_use,
         facts.known(row.key.key_id).notices,
         one_line(row.uncertain),
@@ -283,7 +311,8 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
         deleted_at(off, settings.limited(facts.limit)),
         waits,
         places(row.account.number, row.user.name) if waits else "",
-        policy.max_age,
+        row.policy.max_age,
+        row.recall,
     )
 
 

@@ -171,7 +171,8 @@ class _Delivery:
             if not why and len(told) < len(found):
                 why = "the ID of a key is unknown"
             warned = [each for each, line in told.items() if line.off and addressed]
-            memory = after_notice(facts.memory, told, self._today, warned)
+            days = {each: line.off.date() for each, line in told.items() if line.recall and line.off and addressed}
+            memory = after_notice(facts.memory, told, self._today, warned, days)
             problem = Problem(why) if why else self._write(account, user, memory)
             if problem:
                 with self.lock:
@@ -204,7 +205,7 @@ class _Delivery:
                 row.account.number,
                 row.user.name,
                 row.key.key_id or "",
-                f"{row.by_age.value}, {row.age.days} days old",
+                f"{line.state}, {row.age.days} days old",
                 self.settings.fingerprint,
                 details={"owner": who, "channels": over, "notice": str(number), **_coming(line)},
             )

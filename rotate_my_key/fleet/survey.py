@@ -18,7 +18,7 @@ from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from ..core.errors import Denied, Gone, Problem, Throttled, TryLater, WrongUsage
-from ..core.model import AccessKey, LastUse
+from ..core.model import AccessKey, LastUse, read_recall, recalled
 from ..core.parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
@@ -121,13 +121,16 @@ def survey_accounts(
     waiting: ReportWait,
     *,
     exact: bool = False,
+    recalls: bool = False,
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
 ) -> list[AccountSurvey]:
     """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order. The keys
-    of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it cannot be
-    known which accounts there are."""
-    run = _SurveyRun(settings, now, waiting, exact or settings.exact, *map(Answering, [waiting.monotonic] * 2))
+    of those are listed who need attention, or with `exact` of everybody who has one. With `recalls` the tags of all who
+    have one that works are read: they say whether IT has recalled it. Raises Problem if it cannot be known which
+    accounts there are."""
+    answering = map(Answering, [waiting.monotonic] * 2)
+    run = _SurveyRun(settings, now, waiting, exact or settings.exact, recalls, *answering)
     accounts = meant(accounts_of(organization, settings.accounts), settings)
     with Pool(workers) as pool:
         looks = pool.map(
@@ -195,6 +198,7 @@ class _SurveyRun(NamedTuple):
     now: datetime
     waiting: ReportWait
     exact: bool
+    recalls: bool
     reports: Answering
     lists: Answering
 
@@ -202,10 +206,16 @@ class _SurveyRun(NamedTuple):
         """Whether somebody should see to a user's keys."""
         theirs, after = tuple(possible(user, self.settings, None, self.now.date())), self.settings.unused_after
         return any(
-            is_unused(key, after, self.now) or any(self.now >= each.policy.due_at(key.created) for each in theirs)
+            recalled(user.tags, key.created, self.now)
+            or is_unused(key, after, self.now)
+            or any(self.now >= each.policy.due_at(key.created) for each in theirs)
             for key in user.keys
             if key.active
         )
+
+    def asks(self, user: FleetUser) -> bool:
+        """Whether the tags of a user are read whatever the ages of their keys."""
+        return self.recalls and any(key.active for key in user.keys)
 
     def meant(self, user: FleetUser) -> bool:
         """Whether a user may be one of those that are asked for."""
@@ -215,9 +225,9 @@ class _SurveyRun(NamedTuple):
 @dataclass(slots=True)
 class _AccountLook:
     """One account on the way; its verbs are run in threads. `users` are with whether they are to be looked at, `found`
-    by ARN. `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now.
-    After three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
-    thousands of keys."""
+    by ARN; `tags_first` are the ARNs of those of whom nothing more is asked unless their tags say so. `later`: AWS is
+    throttling there, or away, after all patience, so that others need not be asked about now. After three keys in a row
+    without an answer no last use is asked for any more: who is denied or throttled is so for thousands of keys."""
 
     run: _SurveyRun
     directory: AccountDirectory
@@ -225,6 +235,7 @@ class _AccountLook:
     at: datetime | None = None
     users: list[tuple[FleetUser, bool]] = field(default_factory=list)
     found: dict[str, Details] = field(default_factory=dict)
+    tags_first: set[str] = field(default_factory=set)
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     ready: bool = False
@@ -253,6 +264,9 @@ class _AccountLook:
                     if not self.run.meant(user):
                         continue
                     needed = more or (self.run.exact and user.keys) or self.run.attention(user)
+                    if not needed and self.run.asks(user):
+                        needed = True
+                        self.tags_first.add(user.arn)
                     self.users.append((user, not user.is_root and bool(needed)))
             except Problem as problem:
                 self._without_report(problem)
@@ -297,6 +311,10 @@ class _AccountLook:
         """Their keys; if they need attention as they are now, their tags and groups too."""
         trouble: Problem | None = None
         try:
+            if user.arn in self.tags_first:
+                user = self._with_tags(user)
+                if not read_recall(user.tags):
+                    return Details(user, True)
             user = self._with_keys(user)
         except Gone:
             return Details(None)
@@ -305,17 +323,25 @@ class _AccountLook:
             if isinstance(problem, TryLater) or self.source is SurveySource.LISTS:
                 return self._unlooked(user, problem)
             trouble = problem
-        if not self.run.attention(user):
+        if not self.run.attention(user) and not self.run.asks(user):
             return Details(user, trouble=trouble)
         try:
-            user = replace(user, tags=self.directory.tags(user.name))
+            user = user if user.arn in self.tags_first else self._with_tags(user)
         except Gone:
             return Details(None)
-        except Problem as problem:  # throttled: unknown, as if denied
-            self._passing(problem)
         groups = frozenset(group for group, members in self.members.items() if user.name in members)
         known = groups or len(self.members) == len(self.run.settings.groups(self.run.now.date()))
         return Details(replace(user, groups=groups if known else None), True, trouble)
+
+    def _with_tags(self, user: FleetUser) -> FleetUser:
+        """Throttled is unknown, as if denied. Raises Gone."""
+        try:
+            return replace(user, tags=self.directory.tags(user.name))
+        except Gone:
+            raise
+        except Problem as problem:
+            self._passing(problem)
+            return user
 
     def _passing(self, problem: Problem) -> None:
         """Remember a problem that will pass."""
@@ -376,7 +402,7 @@ def _unknown(source: SurveySource, looked_at: Sequence[Details], troubles: Seque
         yield f"{what} of {_people(len(troubles))} are unknown: {troubles[0].message}"
     untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
     if untold:
-        yield f"the tags of {_people(untold)} are unknown, and so are exemptions and owners by tag"
+        yield f"the tags of {_people(untold)} are unknown, and so are exemptions, recalls and owners by tag"
     keys = [key for each in looked_at if each.user for key in each.user.keys if key.key_id and key.active]
     unused = sum(key.last_use is None for key in keys)
     if unused:

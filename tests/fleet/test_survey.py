@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater, WrongUsage
-from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.model import RECALL_KEY, LastUse, Recall
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
@@ -238,6 +238,22 @@ def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
     assert called(survey, "alice").keys[0].key_id
 
 
+def test_a_recall_is_read_of_everybody_only_where_that_is_asked_for(directory: FakeDirectory) -> None:
+    """One call more for each user with a key that works; then the keys of those who have a mark."""
+    marked = {RECALL_KEY: Recall(NOW - DAY, NOW + DAY, "lost").value}
+    directory.user("alice", 10, **marked)
+    directory.user("bob", 10)
+    directory.user("carol")
+    assert called(one(directory), "alice").tags is None
+    assert directory.calls == Counter(request_report=1, report=1)
+    directory.calls.clear()
+    survey = one(directory, recalls=True)
+    assert called(survey, "alice").keys[0].key_id and called(survey, "alice").tags == marked
+    assert directory.calls == Counter(request_report=1, report=1, tags=2, keys=1)
+    spoil(directory, "tags", TryLater("throttled"))
+    assert one(directory, recalls=True).notes[-1].startswith("the tags of one user are unknown")
+
+
 # What breaks
 
 NO_REPORT, BUSY = Denied("no report", action="iam:GenerateCredentialReport"), Throttled("busy")
@@ -276,7 +292,7 @@ BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str,
     ),
     "tags that are denied are not no tags": (
         {"tags": TAGS},
-        *("", 0, ("the tags of 3 users are unknown, and so are exemptions and owners by tag",)),
+        *("", 0, ("the tags of 3 users are unknown, and so are exemptions, recalls and owners by tag",)),
         {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
     ),
     "a last use that is throttled is unknown, and not never": (

@@ -164,6 +164,48 @@ def test_a_new_key_is_ready(shop: Firm) -> None:
     assert sorted(shop.ids("alice").values()) == ["Active", "Inactive"]
 
 
+def marked(shop: Firm, name: str, days: int, by: int, told: str = "") -> None:
+    """Recalled so many days ago, to be replaced so many days from now; and what the fleet remembers of their key."""
+    now, key = datetime.now(UTC), shop.aws.keys(name)[0].key_id[-8:]
+    known = {TAG: f"1 {key}:{told.format(day=f'{now - days * DAY:%Y%m%d}')}"} if told else {}
+    mark = Recall(now - days * DAY, now + by * DAY, "incident 4711").value
+    shop.aws.set_tags(name, {**shop.aws.tags(name), RECALL_KEY: mark, **known})
+
+
+@pytest.mark.parametrize(
+    ("age", "told", "enforced", "says"),
+    [
+        (20, "", True, "It will be deactivated on"),
+        (80, "", True, "It will be deactivated on"),
+        (80, "n2:f{day}:l{day}:w1:d{day}", True, "It will be deactivated on"),
+        (20, "n1:f{day}:l{day}:w1:d{day}:y6", True, "It will be deactivated on"),
+        (20, "", False, "Replace it by"),
+        (98, "", False, "Replace it by"),
+    ],
+)
+def test_a_reminder_tells_the_truth_once(shop: Firm, age: int, told: str, enforced: bool, says: str) -> None:
+    """Young, due or overdue, told of the recall or not: one mail with its reason, one day and the command; `enforce`
+    then says nothing else, and counts it. The digest knows it too."""
+    shop.settings(RULES.format(account=shop.aws.account if enforced else ""))
+    shop.person("erin", age)
+    marked(shop, "erin", days=4, by=2, told=told)
+    assert shop.it.run("fleet", "remind", "--yes").code == 0
+    (mail,) = shop.aws.mails
+    day = f"{datetime.now(UTC) + 2 * DAY:%-d %B %Y}"
+    assert mail.subject.endswith(f"IT has recalled your AWS access key: replace it by {day}")
+    text = " ".join(mail.text.split())
+    assert f"{age} days old, recalled by IT (incident 4711) on" in text and f"{says} {day}" in text
+    assert "maximum age" not in text and "due" not in text and "run: rotate-my-key It" in text
+    assert "recalled by IT (incident 4711)" in mail.html and f"{says} {day}" in mail.html
+    (digest,) = shop.aws.published
+    assert "1 overdue (1 recalled), 0 due" in digest.subject
+    assert f"recalled by IT (incident 4711), to be replaced by {day}" in " ".join(digest.message.split())
+    assert shop.it.run("fleet", "remind", "--yes").code == 0
+    assert shop.enforce("--apply", "--yes").code == 0 or not enforced
+    assert len(shop.aws.mails) == 1
+    assert not enforced or ":y" in shop.aws.tags("erin")[TAG]
+
+
 def test_the_report_shows_the_curve(shop: Firm) -> None:
     """How many were recalled, have rotated, are open."""
     late(shop, "alice")

@@ -207,7 +207,7 @@ def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> 
 
 
 def surveyed(
-    app: App, settings: FleetSettings, assembly: Assembly, *, exact: bool = False
+    app: App, settings: FleetSettings, assembly: Assembly, *, exact: bool = False, recalls: bool = False
 ) -> tuple[list[AccountSurvey], Mapping[str, str], datetime]:
     """What was found in all accounts, with the addresses of owners and AWS's time."""
     mapping = addresses(settings.owners)
@@ -216,7 +216,7 @@ def surveyed(
     now = assembly.now()
     with app.progress() as progress:
         waiting = ReportWait(time.sleep, time.monotonic)
-        surveys = survey_accounts(organization, settings, now, waiting, exact=exact, progress=progress)
+        surveys = survey_accounts(organization, settings, now, waiting, exact=exact, recalls=recalls, progress=progress)
     return surveys, mapping, now
 
 

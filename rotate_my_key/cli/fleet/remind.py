@@ -65,7 +65,7 @@ def remind(
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
-        surveys, mapping, now = surveyed(app, settings, assembly)
+        surveys, mapping, now = surveyed(app, settings, assembly, recalls=True)
         if not any(survey.problem for survey in surveys):
             check_chosen(app, user, account, seen(surveys))
         settings = resolved(assembly.organization, settings)
@@ -153,7 +153,8 @@ def _found(digest: Digest) -> str:
     counts = digest.counts
     found = f"{number(counts.accounts, 'account')}, {number(counts.users, 'user')}, {number(counts.keys, 'key')}"
     root = f"{counts.root:,} of root, " if counts.root else ""
-    return f"{found}: {root}{digest.overdue:,} overdue, {digest.due:,} due"
+    recalled = f" ({digest.recalled:,} recalled)" if digest.recalled else ""
+    return f"{found}: {root}{digest.overdue:,} overdue{recalled}, {digest.due:,} due"
 
 
 def _over(letters: Iterable[Letter]) -> str:
@@ -272,7 +273,7 @@ def _json(plan: NoticePlan, outcome: RemindResult, channels: Channels, *, dry_ru
 def _numbers(digest: Digest) -> dict[str, int]:
     """The run in numbers."""
     lists = ("told", "quiet", "unanswered")
-    counts = {**asdict(digest.counts), "overdue": digest.overdue, "due": digest.due}
+    counts = {**asdict(digest.counts), "overdue": digest.overdue, "due": digest.due, "recalled": digest.recalled}
     return {**counts, **{name: len(getattr(digest, name)) for name in lists}}
 
 
@@ -306,6 +307,7 @@ def _key(row: Row, line: KeyLine) -> _Values:
         "last_use_known": use is not None,
         "told": line.told,
         "unsure": line.unsure,
+        "recall": line.recall.row if line.recall else None,
     }
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.errors import WrongUsage
-from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.model import LastUse, Recall
+from rotate_my_key.core.policy import Verdict
 from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer, SentLetters, digest_letters, digest_of, letters
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
@@ -25,6 +26,12 @@ SETTINGS = FleetSettings(
     contact="#aws-help in the chat", remind=Remind(link="https://wiki.example.com/keys", escalate=("boss",))
 )
 TOLD = remembered("1 7EXAMPLE:n4:f20261101:l20261118")
+RECALL = Recall(NOW - timedelta(days=1), NOW + timedelta(days=3), "stolen")
+
+
+def called(row: Row) -> Row:
+    """The same, recalled."""
+    return replace(row, by_age=Verdict.OVERDUE, recall=RECALL)
 
 
 def written(*cases: Row, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
@@ -81,11 +88,20 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
         ([case(age=80)], "Please replace your AWS access key by 5 December 2026"),
         ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for rotation"),
         ([case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")], "2 of your AWS access keys need to be replaced"),
+        ([called(case(age=9))], "IT has recalled your AWS access key: replace it by 28 November 2026"),
+        ([case(), called(case(age=9, key_id="AKIAIOSFODNN7EXAMPL2"))], "IT has recalled 1 of your AWS access keys"),
     ],
 )
 def test_subjects(cases: list[Row], subject: str) -> None:
     """A subject says what it is about, in one line."""
     assert written(*cases).subject == subject
+
+
+def test_an_escalation_says_that_a_key_is_recalled() -> None:
+    """With the reason, and without the maximum age, which does not matter then."""
+    text = flat(written(called(case(tags=TOLD)), which=1).text)
+    assert "98 days old, recalled by IT (stolen) on 24 November 2026, 4 reminders sent" in text
+    assert "maximum age" not in text
 
 
 def test_the_page_says_the_same_as_the_text() -> None:
