@@ -23,35 +23,38 @@ def test_channels_are_made_by_name() -> None:
     assert (cloud.sent, cloud.regions) == ([], ["", "", ""])
 
 
-def test_admins_by_mail_need_an_address() -> None:
-    """Found before anything is sent."""
-    alone = ChannelSettings("mail", "ses", sender="it@example.com")
-    settings = FleetSettings(channels={"mail": alone}, remind=Remind(owners=("mail",), admins=("mail",)))
-    with pytest.raises(WrongUsage, match="channel mail has no address to send to"):
+ALONE = {"mail": ChannelSettings("mail", "ses", sender="it@example.com")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            FleetSettings(channels=ALONE, remind=Remind(owners=("mail",), admins=("mail",))),
+            "no address to send to",
+        ),
+        (FleetSettings(), "built-in sets no channel for owners or admins"),
+    ],
+)
+def test_settings_that_reach_nobody(settings: FleetSettings, said: str) -> None:
+    """Admins by mail need an address, and somebody must be told: found before anything is sent."""
+    with pytest.raises(WrongUsage, match=said):
         channels_of(settings, Cloud())  # type: ignore[arg-type]
-
-
-def test_somebody_must_be_told() -> None:
-    """Settings without any channel are no settings for this."""
-    with pytest.raises(WrongUsage, match="built-in sets no channel for owners or admins"):
-        channels_of(FleetSettings(), Cloud())  # type: ignore[arg-type]
 
 
 # Mail
 
 
 def test_mail_goes_to_the_owner() -> None:
-    """With text and page, from the sender that is set."""
+    """With text and page, from the sender that is set; without an address to the channel's own, one mail each, so that
+    nobody sees the others' addresses. A topic gets the text alone."""
     cloud = Cloud()
     made("mail", cloud).deliver(LETTER)
     assert cloud.sent == [("IT <it@example.com>", "alice@example.com", LETTER.subject, LETTER.text, LETTER.html)]
-
-
-def test_mail_without_an_address_goes_to_the_channels_own() -> None:
-    """One mail each: nobody sees the others' addresses."""
-    cloud = Cloud()
     made("mail", cloud).deliver(Message("s", "t"))
-    assert [to for _, to, *_ in cloud.sent] == ["a@example.com", "b@example.com"]
+    assert [to for _, to, *_ in cloud.sent[1:]] == ["a@example.com", "b@example.com"]
+    made("topic", cloud).deliver(LETTER)
+    assert cloud.sent[3:] == [(TOPIC.topic, LETTER.subject, LETTER.text)]
 
 
 @pytest.mark.parametrize(
@@ -72,15 +75,11 @@ def test_mail_to_several_is_tried_again_only_if_nobody_got_it(
 
 
 def test_mail_to_one_raises_what_ses_says() -> None:
-    """Kind, words and hint."""
+    """Kind, words and hint. Ctrl-C is no failed address: it ends the run, and does not become a row."""
     problem = NotAllowed("SES takes no unverified address", "aws sesv2 ...")
     with pytest.raises(NotAllowed) as caught:
         made("mail", Cloud(broken={"alice@example.com": problem})).deliver(LETTER)
     assert caught.value is problem
-
-
-def test_ctrl_c_is_no_failed_address() -> None:
-    """It ends the run, and does not become a row."""
     with pytest.raises(Interrupted):
         made("mail", Cloud(broken={"a@example.com": Interrupted("stopped")})).deliver(Message("s", "t"))
 
@@ -103,16 +102,6 @@ def test_a_sandbox_is_said(sandbox: bool | None, said: str) -> None:
     shown = made("mail", Cloud(in_sandbox=sandbox)).check()
     assert bool(shown) == bool(said)
     assert re.search(said, "".join(shown))
-
-
-# Topics
-
-
-def test_a_topic_gets_the_text() -> None:
-    """Without the page."""
-    cloud = Cloud()
-    made("topic", cloud).deliver(LETTER)
-    assert cloud.sent == [(TOPIC.topic, LETTER.subject, LETTER.text)]
 
 
 def test_a_text_that_is_too_long_is_cut_at_a_line() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.core.errors import Denied, Gone, Problem, WrongUsage
+from rotate_my_key.core.errors import Denied, Problem, WrongUsage
 from rotate_my_key.files.paths import how_to_get
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import LONGEST_CHAT, ChatChannel
@@ -121,16 +121,14 @@ def test_a_url_that_means_nothing_is_found_before_anything_is_sent(web: Web) -> 
 
 @pytest.mark.parametrize("secret", ["", " \n", "{}", "[1]", "{broken"])
 def test_a_secret_without_a_url(secret: str) -> None:
-    """The secret's name is said."""
+    """The secret's name is said; where it may not be read, what the vault says is. A check fetches none."""
     with pytest.raises(WrongUsage, match="the secret secretsmanager:rotate-my-key/chat contains no URL"):
         made("chat", Cloud(secret)).deliver(LETTER)
-
-
-def test_a_secret_that_may_not_be_read() -> None:
-    """What the vault says is what is said."""
     problem = Denied("AWS does not allow secretsmanager:GetSecretValue", action="secretsmanager:GetSecretValue")
+    denied = made("chat", Cloud(broken={CHAT.urls: problem}))
+    assert denied.check() == ()
     with pytest.raises(Denied) as caught:
-        made("chat", Cloud(broken={CHAT.urls: problem})).deliver(LETTER)
+        denied.deliver(LETTER)
     assert caught.value is problem
 
 
@@ -196,14 +194,6 @@ def _locals_of_ours(problem: Problem) -> list[str]:
     return found
 
 
-def test_no_token_gets_out_when_all_goes_well(web: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """urllib3 would name the path of the request at DEBUG."""
-    caplog.set_level(1)
-    made("chat", Cloud(web.url())).deliver(LETTER)
-    assert len(web.posts) == 1
-    assert "verysecrettoken" not in caplog.text
-
-
 def test_without_apprise_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """SES and SNS work without it; found by a dry run too."""
     monkeypatch.setitem(sys.modules, "apprise", None)
@@ -246,14 +236,10 @@ def test_a_plugin_that_raises_says_nothing(caplog: pytest.LogCaptureFixture) -> 
         assert "verysecrettoken" not in caplog.text + caught.value.message
 
 
-def test_a_check_fetches_no_secret() -> None:
-    """It says nothing, for there is nothing to say."""
-    cloud = Cloud(broken={CHAT.urls: Gone("gone")})
-    assert made("chat", cloud).check() == ()
-
-
-def test_a_channel_keeps_no_url(web: Web) -> None:
-    """It is fetched for each message, and nothing of ours holds it afterwards."""
+def test_a_channel_keeps_no_url(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """It is fetched for each message, and nothing of ours holds it afterwards. Nor is it in a log when all goes well:
+    urllib3 would name the path of the request at DEBUG."""
+    caplog.set_level(1)
     cloud = Cloud(web.url())
     channel = made("chat", cloud)
     channel.deliver(LETTER)
@@ -263,6 +249,7 @@ def test_a_channel_keeps_no_url(web: Web) -> None:
     assert [path.strip("/") for path, _, _ in web.posts] == [TOKEN, "other"]
     assert isinstance(channel, ChatChannel)
     assert TOKEN not in repr(vars(channel))
+    assert "verysecrettoken" not in caplog.text
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rotate_my_key.core.model import FLEET_KEY
 from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import Row
-from rotate_my_key.fleet.memory import decode, encode, recall, ref, whole_days
+from rotate_my_key.fleet.memory import decode, encode, recall, ref
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.fleet.notices import NoticePlan, plan_notices
 from rotate_my_key.fleet.remind import after_notice
@@ -50,13 +50,9 @@ def test_days_before_a_key_is_overdue() -> None:
     assert late == [75, 83, 87, 91, 99]
 
 
-def test_nobody_is_told_of_nothing() -> None:
-    """Without old keys there is no notice."""
-    assert plan() == NoticePlan()
-
-
 def test_an_owner_gets_one_notice_with_all_of_his_keys() -> None:
-    """Over users and accounts, the oldest first; who owns them is decided by the address, however it is written."""
+    """Over users and accounts, the oldest first; who owns them is decided by the address, however it is written. Two
+    users of one name without an address are one owner, two names are two. Without old keys there is no notice."""
     found = plan(
         case("alice", 98),
         case("deploy", 120, account=OTHER, address="Alice@example.com", key_id="AKIAIOSFODNN7EXAMPL2"),
@@ -67,16 +63,13 @@ def test_an_owner_gets_one_notice_with_all_of_his_keys() -> None:
         [("deploy", "staging (210987654321)"), ("alice", "production (123456789012)")],
         [("bob", "production (123456789012)")],
     ]
-
-
-def test_an_owner_without_an_address_is_told_by_name() -> None:
-    """Two users of one name without an address are one owner, two names are two."""
     names = [("deploy", OTHER), ("deploy", case().account), ("backup", OTHER)]
     cases = [
         case(name, account=account, address="", key_id=f"AKIAIOSFODNN7EXAMPL{number}")
         for number, (name, account) in enumerate(names)
     ]
     assert [(each.notice.owner.name, len(each.cases)) for each in plan(*cases).now] == [("backup", 1), ("deploy", 2)]
+    assert plan() == NoticePlan()
 
 
 def test_a_key_says_since_when_it_is_due_or_overdue() -> None:
@@ -95,7 +88,7 @@ def test_a_key_says_since_when_it_is_due_or_overdue() -> None:
     ],
 )
 def test_repeat_counts_whole_days(days_ago: int, repeat: float, quiet: bool) -> None:
-    """A part of a day counts as a day; 0 tells in every run."""
+    """A part of a day counts as a day: 36 hours are two; 0 tells in every run."""
     found = plan(case(tags=told(days_ago)), repeat=repeat)
     assert (len(found.now), len(found.quiet)) == ((0, 1) if quiet else (1, 0))
 
@@ -115,16 +108,13 @@ def test_a_key_that_becomes_due_in_between_comes_with_the_next_notice() -> None:
     assert [key.user for key in later.now[0].notice.keys] == ["alice", "bot"]
 
 
-@pytest.mark.parametrize(("notices", "escalated"), [(0, False), (2, False), (3, True), (9, True)])
-def test_escalation_begins_after_so_many_unanswered_notices(notices: int, escalated: bool) -> None:
-    """The fourth notice is the first that others see, if it is to be after three."""
-    notice = plan(case(tags=told(3, notices))).now[0].notice
+@pytest.mark.parametrize(
+    ("notices", "after", "escalated"), [(0, 3, False), (2, 3, False), (3, 3, True), (9, 3, True), (99, 0, False)]
+)
+def test_escalation_begins_after_so_many_unanswered_notices(notices: int, after: int, escalated: bool) -> None:
+    """The fourth notice is the first that others see, if it is to be after three; 0 means never."""
+    notice = plan(case(tags=told(3, notices)), escalate_after=after).now[0].notice
     assert (notice.escalated, notice.number) == (escalated, notices + 1)
-
-
-def test_escalation_can_be_off() -> None:
-    """0 means never."""
-    assert not plan(case(tags=told(3, 99)), escalate_after=0).now[0].notice.escalated
 
 
 def test_a_key_that_was_replaced_is_answered() -> None:
@@ -156,27 +146,21 @@ def test_unanswered_are_the_keys_that_were_told_of() -> None:
     ],
 )
 def test_who_cannot_be_remembered_is_told(found: Row, why: str) -> None:
-    """A tag of somebody else's, or none that may be read: he is told as if for the first time."""
-    assert plan(found).now[0].notice.number == 1
+    """A tag of somebody else's, or none that may be read: he is told as if for the first time. Root cannot be rotated,
+    and the notice knows."""
+    notice = plan(found).now[0].notice
+    assert notice.number == 1
+    assert (notice.keys[0].user, notice.keys[0].root, notice.rotatable) == (
+        ("root", True, 0) if "root" in why else ("alice", False, 1)
+    )
     assert why in recall(found.user, FLEET_KEY)[1]
 
 
-def test_tag_keys_have_no_case() -> None:
-    """IAM takes Rotate-My-Key-Fleet for the same tag."""
+def test_what_is_remembered_silences_whom_it_should() -> None:
+    """IAM takes Rotate-My-Key-Fleet for the same tag. A day to come silences nobody: a clock was wrong."""
     (value,) = told(1).values()
     assert len(plan(case(tags={FLEET_KEY.title(): value})).quiet) == 1
-
-
-def test_a_day_to_come_silences_nobody() -> None:
-    """A clock was wrong when it was written down: for us it was not."""
     assert len(plan(case(tags=told(-400))).now) == 1
-
-
-def test_root_is_root() -> None:
-    """It cannot be rotated, and the notice knows."""
-    root = replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root"))
-    notice = plan(root).now[0].notice
-    assert (notice.keys[0].user, notice.keys[0].root, notice.rotatable) == ("root", True, 0)
 
 
 def test_after_a_notice_what_else_is_known_stays() -> None:
@@ -250,8 +234,3 @@ def test_daily_and_weekly_runs_agree(every: int, most: int) -> None:
         person.run(NOW + day * DAYS, Remind(repeat=3 * DAYS))
     days = [(at - NOW).days for at, _ in person.notices]
     assert days == list(range(75 if every == 1 else 77, 201, most))
-
-
-def test_a_day_is_rounded_up() -> None:
-    """36 hours are two days."""
-    assert [whole_days(timedelta(hours=hours)) for hours in (0, 1, 24, 36, 72)] == [0, 1, 1, 2, 3]

@@ -11,10 +11,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -47,52 +48,66 @@ urls = secretsmanager:rotate-my-key/telegram
 READING = {"SeeUsersAndKeys", "SeeOneUser", "SeeExemptGroups", "ReadSettings", "Publish", "ReadChannelUrls"}
 
 
-def watch(company: Company, **env: str) -> tuple[Any, str]:
+class Watched(NamedTuple):
+    """What came of one run: what the function gave and logged, and what Telegram was sent."""
+
+    result: Any
+    logged: str
+    requests: list[tuple[str, Any]]
+
+
+@pytest.fixture
+def watch(company: Company, tmp_path: Path) -> Callable[..., Watched]:
     """Invoke the handler as Lambda does: a fresh process, the role's session in the environment."""
-    aws = company.aws
-    role = aws.add_role("watch")
-    reading = [each for each in policies.statements("fleet-remind") if each["Sid"] in READING]
-    aws.attach_policy(role, {"Version": "2012-10-17", "Statement": reading})
-    session = aws.role_session(role)
-    code = "import json; from rotate_my_key.fleet.function import handler; "
-    code += "print('=' + json.dumps(handler({'command': 'remind'}, None)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={
+
+    def run(answer: tuple[int, dict[str, Any]] | None = None) -> Watched:
+        aws = company.aws
+        topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
+        aws.add_parameter("/rotate-my-key/settings", WATCH.format(topic=topic))
+        aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
+        role = aws.add_role("watch")
+        reading = [each for each in policies.statements("fleet-remind") if each["Sid"] in READING]
+        aws.attach_policy(role, {"Version": "2012-10-17", "Statement": reading})
+        session = aws.role_session(role)
+        env = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
+            "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": session.key_id,
             "AWS_SECRET_ACCESS_KEY": session.secret,
             "AWS_SESSION_TOKEN": session.token or "",
-            "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ENDPOINT_URL": aws.url,
             "ROTATE_MY_KEY_FLEET_SETTINGS": "/rotate-my-key/settings",
-            **env,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.rpartition("\n=")[2]), done.stdout + done.stderr
+        }
+        code = "import json; from rotate_my_key.fleet.function import handler; "
+        code += "print('=' + json.dumps(handler({'command': 'remind'}, None)))"
+        with telegram(tmp_path) as chat:
+            chat.answer = answer or chat.answer
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                env={**env, **chat.environment},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        result, logged = json.loads(done.stdout.rpartition("\n=")[2]), done.stdout + done.stderr
+        assert "verysecrettoken" not in logged + json.dumps(result)
+        return Watched(result, logged, chat.requests)
+
+    return run
 
 
 @pytest.mark.slow
-def test_a_watch_over_sns_and_telegram(company: Company, tmp_path: Path) -> None:
+def test_a_watch_over_sns_and_telegram(company: Company, watch: Callable[..., Watched]) -> None:
     """The admin hears over both of the keys that are active and older than 60 days, and of no other. The role reads,
     publishes and fetches the token; what is logged has no token in it."""
-    aws = company.aws
-    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
-    aws.add_parameter("/rotate-my-key/settings", WATCH.format(topic=topic))
-    aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
     company.person("dave", 59)
-    aws.add_user("erin")
-    aws.add_key("erin", timedelta(days=300), "Inactive")
-    with telegram(tmp_path) as chat:
-        result, logged = watch(company, **chat.environment)
-    (published,) = aws.published
-    ((path, body),) = chat.requests
+    company.aws.add_user("erin")
+    company.aws.add_key("erin", timedelta(days=300), "Inactive")
+    seen = watch()
+    (published,), ((path, body),) = company.aws.published, seen.requests
     assert path == f"/bot{TOKEN}/sendMessage"
     assert published.subject == "AWS access keys: 2 overdue, 0 due"
     for text in (published.message, body["text"]):
@@ -101,42 +116,29 @@ def test_a_watch_over_sns_and_telegram(company: Company, tmp_path: Path) -> None
         assert "bob in" in text and "80 days, overdue" in text
         assert not any(name in text for name in ("carol", "dave", "erin"))
     changed = {"TagUser", "UntagUser", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "SendEmail"}
-    assert not changed & {call.action for call in aws.calls}
-    assert result["incomplete"] is False
-    assert "verysecrettoken" not in logged + json.dumps(result)
+    assert not changed & {call.action for call in company.aws.calls}
+    assert seen.result["incomplete"] is False
 
 
 @pytest.mark.slow
-def test_a_watch_says_that_all_is_well(company: Company, tmp_path: Path) -> None:
+def test_a_watch_says_that_all_is_well(company: Company, watch: Callable[..., Watched]) -> None:
     """On a day without old keys the message comes all the same."""
-    aws = company.aws
     for name in ("alice", "bob"):
-        for key in aws.keys(name):
-            aws.delete_key(key.key_id)
-    aws.add_parameter("/rotate-my-key/settings", WATCH.format(topic=aws.add_topic("rotate-my-key-admins", "eu-west-1")))
-    aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
-    with telegram(tmp_path) as chat:
-        watch(company, **chat.environment)
-    assert [each.subject for each in aws.published] == ["AWS access keys: none due"]
-    assert len(chat.requests) == 1
+        for key in company.aws.keys(name):
+            company.aws.delete_key(key.key_id)
+    assert len(watch().requests) == 1
+    assert [each.subject for each in company.aws.published] == ["AWS access keys: none due"]
 
 
 @pytest.mark.slow
-def test_a_watch_whose_telegram_is_down(company: Company, tmp_path: Path) -> None:
+def test_a_watch_whose_telegram_is_down(company: Company, watch: Callable[..., Watched]) -> None:
     """The topic is told, and the result names the channel: the alarm for incomplete runs goes off."""
-    aws = company.aws
-    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
-    aws.add_parameter("/rotate-my-key/settings", WATCH.format(topic=topic))
-    aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
-    with telegram(tmp_path) as chat:
-        chat.answer = (401, {"ok": False, "error_code": 401, "description": "Unauthorized"})
-        result, logged = watch(company, **chat.environment)
-    assert len(aws.published) == 1
+    result = watch((401, {"ok": False, "error_code": 401, "description": "Unauthorized"})).result
+    assert len(company.aws.published) == 1
     assert result["troubles"] == [
         "the digest via telegram: channel telegram: the service did not accept the message (Telegram: Unauthorized)"
     ]
     assert result["incomplete"] is True
-    assert "verysecrettoken" not in logged
 
 
 # (b)
