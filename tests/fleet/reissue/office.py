@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.standin import Call, StandIn
 
 REGION = "eu-west-1"
 OLD = timedelta(days=98)
+WHEN = ("before", "after")
 PLACE = re.compile(r"(?:secretsmanager:arn:|s3://)\S+")
 FILE = """\
 # do not lose these
@@ -70,17 +72,18 @@ class Office:
         path.write_text(text)
         return path
 
-    def reissue(self, *words: str, user: str = "alice", **changes: str) -> Done:
-        """`fleet reissue alice -y`."""
+    def fleet(self, *words: str, **changes: str) -> Done:
+        """`fleet reissue`, under these settings."""
         path = self.write_settings(**changes)
-        return self.it.run("fleet", "reissue", user, "-y", "--settings", str(path), *words, AWS_DEFAULT_REGION=REGION)
+        return self.it.run("fleet", "reissue", *words, "--settings", str(path), AWS_DEFAULT_REGION=REGION)
+
+    def reissue(self, *words: str, user: str = "alice", yes: bool = True, **changes: str) -> Done:
+        """`fleet reissue alice -y`."""
+        return self.fleet(user, *words, *(["-y"] if yes else []), **changes)
 
     def sweep(self, *words: str, **changes: str) -> Done:
         """`fleet reissue --sweep -y`."""
-        path = self.write_settings(**changes)
-        return self.it.run(
-            "fleet", "reissue", "--sweep", "-y", "--settings", str(path), *words, AWS_DEFAULT_REGION=REGION
-        )
+        return self.fleet("--sweep", "-y", *words, **changes)
 
     def place(self, *words: str) -> str:
         """Make one; gives what the notice names."""
@@ -134,9 +137,12 @@ class Office:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
-    def killed(self, action: str, nth: int, when: str, *words: str, desk: Desk | None = None, **env: str) -> bool:
-        """Run it and kill it at the nth call of an action; whether it came that far."""
-        process = warm.start(words, {**warm.BASE, "PYTHONPATH": str(ROOT), **(desk or self.alice).environment(env)})
+    def killed(
+        self, action: str, nth: int, when: str, *words: str, desk: Desk | None = None, text: str = "", **env: str
+    ) -> bool:
+        """Run it and kill it at the nth call of an action; whether it came that far. With a text: `adopt - -y`."""
+        given = {**warm.BASE, "PYTHONPATH": str(ROOT), **(desk or self.alice).environment(env)}
+        process = self.pasting(*words) if text else warm.start(words, given)
         seen = 0
 
         def kill(call: Call) -> None:
@@ -147,7 +153,7 @@ class Office:
                 wait_for_end(process.pid)
 
         self.aws.on_call(kill, when, action)  # type: ignore[arg-type]
-        process.communicate(timeout=60)
+        process.communicate(*([text] if text else []), timeout=60)
         self.aws.settle()
         return process.returncode == -signal.SIGKILL
 
@@ -203,6 +209,21 @@ class Office:
         """No secret of alice's stands in these texts."""
         for key in self.aws.keys("alice"):
             assert not any(self.aws.pair(key.key_id).secret in text for text in texts)
+
+
+def calls(office: Office, since: int = 0) -> dict[str, int]:
+    """The calls of a run."""
+    return dict(Counter(call.action for call in office.aws.calls[since:]))
+
+
+def each_call(found: dict[str, int], usual: tuple[str, int, str]) -> list[Any]:
+    """Each call, not carried out yet, and carried out if it changes something; one in the default run."""
+    every = [(action, nth, when) for action, count in found.items() for nth in range(1, count + 1) for when in WHEN]
+    return [
+        pytest.param(*point, marks=[] if point == usual else pytest.mark.slow)
+        for point in every
+        if point[2] == "before" or not point[0].startswith(("Get", "List", "Describe"))
+    ]
 
 
 def new_office(

@@ -16,7 +16,7 @@ from tests.killing import STRACE, Point, kill_at, watch
 from tests.laptop import COMMENTED, Laptop, new_laptop
 from tests.standin import StandIn
 
-from .office import REGION, Office
+from .office import REGION, Office, calls, each_call
 from .world import DAY, Company, Killed
 
 LATER = timedelta(minutes=3)
@@ -132,46 +132,22 @@ REISSUE = {
     "TagResource": 1,
     "TagUser": 1,
 }
-WEIGHTY = {("CreateAccessKey", 1)}
-
-
-def each_call(calls: dict[str, int]) -> list[object]:
-    """Each call, not carried out yet, and carried out if it changes something; the weighty ones in the default run."""
-    found = [(action, nth, when) for action, count in calls.items() for nth in range(1, count + 1) for when in WHEN]
-    return [
-        pytest.param(*point, marks=[] if point[:2] in WEIGHTY and point[2] == "after" else pytest.mark.slow)
-        for point in found
-        if point[2] == "before" or not point[0].startswith(("Get", "List", "Describe"))
-    ]
-
-
-WHEN = ("before", "after")
-
-
-def counted(office: Office, since: int) -> dict[str, int]:
-    """The calls of a run."""
-    actions = [call.action for call in office.aws.calls[since:]]
-    return {action: actions.count(action) for action in dict.fromkeys(actions)}
+MADE = ("CreateAccessKey", 1, "after")
 
 
 def test_the_calls(office: Office) -> None:
     """The tables have all that there are, so that a kill point that is added is not forgotten."""
     place = office.place()
-    made = counted(office, 0)
+    made = calls(office)
     assert {action: made[action] for action in REISSUE} == REISSUE
-    assert set(made) - set(REISSUE) == {
-        "GetCallerIdentity",
-        "GetUser",
-        "ListAccessKeys",
-        "GetAccessKeyLastUsed",
-        "ListUserTags",
-    }
+    looks = {"GetCallerIdentity", "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"}
+    assert set(made) - set(REISSUE) == looks
     since = len(office.aws.calls)
     assert office.adopt(place).code == 0
-    assert counted(office, since) == ADOPT
+    assert calls(office, since) == ADOPT
 
 
-@pytest.mark.parametrize(("action", "nth", "when"), each_call(ADOPT))
+@pytest.mark.parametrize(("action", "nth", "when"), each_call(ADOPT, MADE))
 def test_adopt_is_killed(office: Office, action: str, nth: int, when: str) -> None:
     """The next plain run finishes what was begun; where nothing was, the same command again does."""
     place = office.place()
@@ -188,12 +164,22 @@ def test_adopt_is_killed(office: Office, action: str, nth: int, when: str) -> No
     assert not list(office.alice.state.rglob("handed/*"))
 
 
-@pytest.mark.parametrize(("action", "nth", "when"), each_call(REISSUE))
-def test_reissue_is_killed(office: Office, action: str, nth: int, when: str) -> None:
-    """The next run hands over one key, or tells of the one that waits; no other is left."""
-    path = office.write_settings()
-    words = ("fleet", "reissue", "alice", "-y", "--settings", str(path))
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize(("action", "nth", "when"), each_call(REISSUE, MADE))
+def test_reissue_is_killed(office: Office, action: str, nth: int, when: str, forgotten: bool) -> None:
+    """The next run hands over one key, or tells of the one that waits; no other is left. Where nobody repeats it, the
+    sweep leaves no key but the old one, and nothing that waits."""
+    words = ("fleet", "reissue", "alice", "-y", "--settings", str(office.write_settings()))
     assert office.killed(action, nth, when, *words, desk=office.it, AWS_DEFAULT_REGION=REGION)
+    if forgotten:
+        office.age_all(hours=1)
+        office.sweep()
+        office.age_all(hours=24 * 8)
+        done = office.sweep()
+        assert done.code == 0, done.text
+        assert office.alice.ids() == {office.old.key_id: "Active"}
+        assert office.waiting() == []
+        return
     office.works()
     office.aws.settings.clock_offset += 180
     place = office.place()
@@ -201,22 +187,6 @@ def test_reissue_is_killed(office: Office, action: str, nth: int, when: str) -> 
     done = office.adopt(place)
     assert done.code == 0, done.text
     office.settled(handed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("action", "nth", "when"), each_call(REISSUE))
-def test_reissue_is_killed_and_forgotten(office: Office, action: str, nth: int, when: str) -> None:
-    """Nobody repeats it: the sweep leaves no key but the old one, and nothing that waits."""
-    path = office.write_settings()
-    words = ("fleet", "reissue", "alice", "-y", "--settings", str(path))
-    assert office.killed(action, nth, when, *words, desk=office.it, AWS_DEFAULT_REGION=REGION)
-    office.age_all(hours=1)
-    office.sweep()
-    office.age_all(hours=24 * 8)
-    done = office.sweep()
-    assert done.code == 0, done.text
-    assert office.alice.ids() == {office.old.key_id: "Active"}
-    assert office.waiting() == []
 
 
 # Between two system calls

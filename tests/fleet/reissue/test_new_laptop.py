@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from rotate_my_key.core.model import LastUse
 from tests.standin import StandIn
 
-from .office import Office, new_office
+from .office import Office, calls, each_call, new_office
 
 pytestmark = pytest.mark.slow  # seconds each, all together
 
@@ -38,24 +36,6 @@ def ends(office: Office, handed: str, profile: str = "default") -> None:
 def used(office: Office, *, since: timedelta, service: str = "s3") -> None:
     """The old key was used that long after now."""
     office.aws.set_last_use(office.old.key_id, LastUse(datetime.now(UTC) + since, service, "eu-west-1"))
-
-
-def fresh_killed(office: Office, action: str, nth: int, when: str, link: str, *words: str) -> bool:
-    """`adopt -` with the link, killed there."""
-    process = office.pasting(*words)
-    seen = 0
-
-    def kill(_call: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == nth and process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-
-    office.aws.on_call(kill, when, action)  # type: ignore[arg-type]
-    process.communicate(link, timeout=60)
-    office.aws.settle()
-    return process.returncode == -signal.SIGKILL
 
 
 def test_the_old_key_goes_with_the_same_yes(fresh: Office) -> None:
@@ -154,7 +134,7 @@ def test_finished_under_another_name_than_default(fresh: Office) -> None:
     """A plain run finishes it and ends well, though no profile is named and there is no default."""
     link = fresh.link()
     handed = fresh.new_id()
-    assert fresh_killed(fresh, "CreateAccessKey", 1, "before", link, "-p", "work")
+    assert fresh.killed("CreateAccessKey", 1, "before", "-p", "work", text=link)
     done = fresh.alice.run("-y")
     assert done.code == 0, done.text
     assert "no profile is named" not in done.text
@@ -165,7 +145,7 @@ def test_finished_under_another_name_than_default(fresh: Office) -> None:
 def test_denied_only_after_it_was_killed(fresh: Office) -> None:
     """The first run that is told no says so, and not beside it that there is nothing to do."""
     link = fresh.link()
-    assert fresh_killed(fresh, "UpdateAccessKey", 1, "after", link)
+    assert fresh.killed("UpdateAccessKey", 1, "after", text=link)
     fresh.aws.deny("DeleteAccessKey", user="alice")
     done = fresh.alice.run("-y")
     assert done.code == 5, done.text
@@ -193,14 +173,6 @@ CALLS = {
     "DeleteAccessKey": 2,
     "CreateAccessKey": 1,
 }
-POINTS = [
-    pytest.param(
-        action, nth, when, marks=[] if (action, nth, when) == ("UpdateAccessKey", 1, "after") else pytest.mark.slow
-    )
-    for action, count in CALLS.items()
-    for nth in range(1, count + 1)
-    for when in ("before", "after")
-]
 
 
 def test_the_calls(fresh: Office) -> None:
@@ -208,16 +180,15 @@ def test_the_calls(fresh: Office) -> None:
     link = fresh.link()
     since = len(fresh.aws.calls)
     assert fresh.paste(link).code == 0
-    actions = [call.action for call in fresh.aws.calls[since:]]
-    assert {action: actions.count(action) for action in actions} == CALLS
+    assert calls(fresh, since) == CALLS
 
 
-@pytest.mark.parametrize(("action", "nth", "when"), POINTS)
+@pytest.mark.parametrize(("action", "nth", "when"), each_call(CALLS, ("UpdateAccessKey", 1, "after")))
 def test_killed_anywhere(fresh: Office, action: str, nth: int, when: str) -> None:
     """The next plain run finishes what was begun; where nothing was, the same again does."""
     link = fresh.link()
     handed = fresh.new_id()
-    assert fresh_killed(fresh, action, nth, when, link)
+    assert fresh.killed(action, nth, when, text=link)
     fresh.aws.settings.clock_offset += 20
     begun = fresh.alice.credentials.exists()
     done = fresh.alice.run("-y") if begun else fresh.paste(link)
