@@ -103,30 +103,16 @@ def test_the_key_that_signs_goes_last(firm: Firm) -> None:
     assert line.endswith("rotate-my-key fleet revoke fleet --undo --auth-profile NAME")
 
 
-def closed_today(firm: Firm) -> None:
-    """Open on no day but the one after tomorrow."""
-    day = f"{datetime.now(UTC) + timedelta(days=2):%a}".lower()
-    text = RULES.format(account=firm.aws.account).replace("mon, tue, wed, thu, fri, sat, sun", day)
-    firm.settings(text)
-
-
 def test_outside_the_hours_nothing_is_asked(firm: Firm) -> None:
-    """There is nothing to agree to: it says what waits."""
-    closed_today(firm)
+    """There is nothing to agree to: it says what waits. Notices go out at any time, so they are asked for."""
+    day = f"{datetime.now(UTC) + timedelta(days=2):%a}".lower()  # open on no day but the one after tomorrow
+    firm.settings(RULES.format(account=firm.aws.account).replace("mon, tue, wed, thu, fri, sat, sun", day))
     firm.person("alice", 97)
     firm.told("alice")
-    done = firm.enforce()
-    assert "0 actions now, 1 waiting for the allowed hours." in done.out
+    assert "0 actions now, 1 waiting for the allowed hours." in firm.enforce().out
     done = firm.enforce("--apply")
     assert (done.code, done.out) == (75, "0 actions now, 1 waiting for the allowed hours.\n"), done.text
     assert firm.changes == set()
-
-
-def test_outside_the_hours_notices_are_asked_for(firm: Firm) -> None:
-    """They go out at any time."""
-    closed_today(firm)
-    firm.person("alice", 97)
-    firm.told("alice")
     firm.person("bob", 85)
     assert firm.enforce("--apply").code == 4
     done = firm.enforce("--apply", "--yes")
@@ -210,34 +196,18 @@ CASES: list[tuple[str, list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("sentence", "words", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_as_typed(sentence: str, words: list[str], expected: list[str]) -> None:
-    """With `--yes`, and each word as a shell hands it on."""
-    (first, *_) = hints(*words)
-    said = shlex.split(first)
+    """With `--yes`, and each word as a shell hands it on. Typed so it gives the same hint: it means the same."""
+    said = shlex.split(hints(*words)[0])
     assert said[:3] == ["rotate-my-key", "fleet", "revoke"]
-    if expected:
-        assert sorted(said[3:]) == sorted(expected)
-    else:
-        assert sorted(said[3:]) == sorted([*words, "--yes"])
+    assert sorted(said[3:]) == sorted(expected or [*words, "--yes"])
+    assert sorted(shlex.split(hints(*said[3:])[0])) == sorted(said)
 
 
-def test_typed_as_the_hint_says_it_gives_the_same_hint() -> None:
-    """So it means the same."""
-    (first, *_) = hints(*ALL)
-    (second, *_) = hints(*shlex.split(first)[3:])
-    assert sorted(shlex.split(second)) == sorted(shlex.split(first))
-
-
-def test_taking_back_needs_no_reason() -> None:
-    """The same accounts, settings and caller."""
+def test_other_commands_of_the_same_caller() -> None:
+    """Taking back needs no reason; another command has the options that every fleet command has."""
     _, undo, _ = hints(*ALL, "-y")
-    assert undo.split() == [
-        *("rotate-my-key", "fleet", "revoke", "bob", "--account", "111122223333", "--account", "444455556666"),
-        *("-p", "it", "--undo"),
-    ]
-
-
-def test_another_command_of_the_same_caller() -> None:
-    """The options that every fleet command has."""
+    accounts = ("--account", "111122223333", "--account", "444455556666")
+    assert undo.split() == ["rotate-my-key", "fleet", "revoke", "bob", *accounts, "-p", "it", "--undo"]
     *_, other = hints(*ALL, "--settings", "fleet.ini")
     assert shlex.split(other)[:3] == ["rotate-my-key", "fleet", "enforce"]
     assert sorted(shlex.split(other)[3:]) == sorted(["-p", "it", "--settings", "fleet.ini"])

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from rotate_my_key.cli.fleet import enforce as enforce_shown
 from rotate_my_key.core.errors import Denied
-from rotate_my_key.fleet.actions import ActionResult, ActionState, ReissuedKey
+from rotate_my_key.fleet.actions import ActionResult, ActionState
 from rotate_my_key.fleet.enforce import EnforceResult
 from rotate_my_key.fleet.enforce_plan import NO_CHANNEL, EnforcePlan
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser
 from rotate_my_key.fleet.rules import Act, ActionKind, Skipped, SkipRule
-from tests.fleet.enforce.company import DAY, HERE, RULES, Company
-from tests.fleet.fakes import NOW, FakeDirectory
+from tests.fleet.enforce.company import DAY, HERE, RULES, Company, make
+from tests.fleet.fakes import NOW, flat
 
 TODAY = NOW.date()
 PROD, TEST = AwsAccount(HERE, "prod"), AwsAccount("210987654321", "test")
@@ -52,18 +51,13 @@ def test_several_reasons_for_one_key_are_one_row() -> None:
     assert [row.partition(": ")[2] for row in rows] == ["told; no newer key"]
 
 
-def test_what_is_too_much_for_one_run_is_one_count() -> None:
-    """Not a row for each of hundreds."""
+def test_what_no_name_helps_is_one_count() -> None:
+    """What is too much for one run, and where nobody at all can be told: not a row for each of hundreds."""
     rows = shown(*(spare(SkipRule.LIMIT, "10 actions a run (most)", f"user{count}") for count in range(200)))
     assert rows == ["  200 more actions left to later runs: 10 actions a run (most)"]
-
-
-def test_without_a_channel_that_is_one_count() -> None:
-    """Nobody at all can be told, so that no name helps."""
     why = f"the owner cannot be notified: {NO_CHANNEL}"
-    assert shown(spare(SkipRule.UNREACHED, why, "alice"), spare(SkipRule.UNREACHED, why, "bob")) == [
-        f"  2 actions: {why}"
-    ]
+    rows = shown(spare(SkipRule.UNREACHED, why, "alice"), spare(SkipRule.UNREACHED, why, "bob"))
+    assert rows == [f"  2 actions: {why}"]
 
 
 def test_what_is_not_listed_is_counted_by_account() -> None:
@@ -84,53 +78,37 @@ def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
     assert enforce_shown.enforced_text(EnforceResult(results)) == said
 
 
+INACTIVE = "It is inactive since 13 November (deleted after 10 days). It will be deleted on 2 December 2026"
+FOUND_OFF = "It was first seen inactive on 20 December 2025 (deleted after 10 days). It will be deleted"
+
+
 @pytest.mark.parametrize(
-    ("memory", "subject", "said"),
-    [
-        (
-            KeyMemory(off=TODAY - 12 * DAY),
-            "Your AWS access key will be deleted on 2 December 2026",
-            "It is inactive since 13 November (deleted after 10 days). It will be deleted on 2 December 2026",
-        ),
-        (
-            KeyMemory(found_off=TODAY - 340 * DAY),
-            "Your AWS access key will be deleted on 2 December 2026",
-            "It was first seen inactive on 20 December 2025 (deleted after 10 days). It will be deleted",
-        ),
-    ],
+    ("memory", "said"),
+    [(KeyMemory(off=TODAY - 12 * DAY), INACTIVE), (KeyMemory(found_off=TODAY - 340 * DAY), FOUND_OFF)],
 )
-def test_days_are_written_as_people_write_them(memory: KeyMemory, subject: str, said: str, company: Company) -> None:
+def test_days_are_written_as_people_write_them(memory: KeyMemory, said: str, company: Company) -> None:
     """With the year if it is another; and it is said whether the fleet switched it off or only found it so."""
     (key_id,) = company.user("alice", 400, told=None)
     company.here.set_active("alice", key_id, active=False)
     company.remember("alice", {key_id: memory})
     company.run()
     (message,) = company.mail.sent
-    assert message.subject == subject
-    assert said in " ".join(message.text.split())
+    assert message.subject == "Your AWS access key will be deleted on 2 December 2026"
+    assert said in flat(message.text)
 
 
 def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     """In the plan, to the owner and to the admins."""
-
-    def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
-        pair, _ = directory.create(user.name)
-        return ReissuedKey(pair.key_id, "secretsmanager:arn:x")
-
-    company = Company(replace(RULES), maker=make)
+    company = Company(maker=make)
     company.enforce(reissue_at=60 * DAY, accounts=(HERE,), deactivate_at=None)
     company.user("alice", 387)
-    assert "387 days old (a new key is created at 60 days)" in enforce_shown.plan_text(company.plan(), NOW)
+    why = "it is 387 days old (a new key is created at 60 days)"
+    assert why.removeprefix("it is ") in enforce_shown.plan_text(company.plan(), NOW)
     company.run()
     (mine,), (theirs,) = company.mail.sent, company.chat.sent
     assert mine.subject == "A new AWS access key is waiting for you"
-    text = " ".join(mine.text.split())
-    assert (
-        "It is 387 days old (a new key is created at 60 days). A new key is waiting for you to replace it. On" in text
-    )
-    assert "a new key was created: it is 387 days old (a new key is created at 60 days)" in " ".join(
-        theirs.text.split()
-    )
+    assert f"It {why[3:]}. A new key is waiting for you to replace it. On" in flat(mine.text)
+    assert f"a new key was created: {why}" in flat(theirs.text)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +131,4 @@ def test_a_failure_in_the_admins_message_has_its_reason(company: Company) -> Non
     company.user("alice", 97)
     company.here.broken["set_active"] = Denied("iam:UpdateAccessKey is not allowed")
     company.run()
-    assert "failed: iam:UpdateAccessKey is not allowed" in " ".join(company.chat.sent[0].text.split())
+    assert "failed: iam:UpdateAccessKey is not allowed" in flat(company.chat.sent[0].text)
