@@ -142,15 +142,12 @@ def test_csv_of_hostile_names(report: Make, accounts: list[FakeDirectory]) -> No
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
-def test_csv_of_an_account_that_failed(report: Make, accounts: list[FakeDirectory]) -> None:
-    """It is a row with its problem, so that nobody takes its silence for health."""
+def test_csv_of_what_is_not_known(report: Make, accounts: list[FakeDirectory]) -> None:
+    """An account that failed is a row with its problem, so that nobody takes its silence for health. An unknown last
+    use is not an empty one."""
     accounts[1].broken["request_report"] = Denied("no role", action="sts:AssumeRole")
     first = read(table(report()))[0]
     assert (first["verdict"], first["account"], first["problem"]) == ("problem", "222222222222", "no role")
-
-
-def test_csv_says_what_is_unknown(report: Make, accounts: list[FakeDirectory]) -> None:
-    """An unknown last use is not an empty one."""
     for each in accounts:
         each.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
         each.broken["last_use"] = Denied("no")
@@ -364,17 +361,12 @@ def test_charts_say_the_same_in_words(report: Make) -> None:
 
 
 def test_the_page_of_nothing(report: Make, accounts: list[FakeDirectory]) -> None:
-    """An account without users and keys is a page too."""
+    """An account without users and keys is a page too. A report may be four hours old; the page says of when it is."""
     accounts[:] = [FakeDirectory("111111111111")]
-    text = page(report())
-    assert "Nothing needs attention." in text
-    assert "0 users" in text
-
-
-def test_stale_facts_are_dated(report: Make, accounts: list[FakeDirectory]) -> None:
-    """A report may be four hours old; the page says of when it is."""
     accounts[0].now = NOW - timedelta(hours=3)
-    assert "25 November 2026, 09:00 UTC" in page(report())
+    text = page(report())
+    for said in ("Nothing needs attention.", "0 users", "25 November 2026, 09:00 UTC"):
+        assert said in text
 
 
 def _colours(css: str) -> dict[str, str]:
