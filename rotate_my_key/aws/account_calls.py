@@ -47,6 +47,7 @@ _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAcc
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
     (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
+    (r"iam:(\w+LoginProfile|\w+UserPolicy)", "fleet-revoke"),
     (r"iam:(UpdateAccessKey|DeleteAccessKey|UntagUser)|logs:\w+|s3:PutObject", "fleet-enforce"),
     (
         r"iam:TagUser|organizations:List(\w+ForParent|TagsForResource)|ses:\w+|sns:\w+|secretsmanager:GetSecretValue",

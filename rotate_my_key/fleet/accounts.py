@@ -92,6 +92,22 @@ class AccountDirectory:
         except Denied:
             return None
 
+    def has_password(self, user: str) -> bool:
+        """GetLoginProfile. A user who is not there has none. Raises Denied."""
+        return self._is_there("iam:GetLoginProfile", UserName=user)
+
+    def has_policy(self, user: str, name: str) -> bool:
+        """GetUserPolicy, of an inline policy. A user who is not there has none. Raises Denied."""
+        return self._is_there("iam:GetUserPolicy", UserName=user, PolicyName=name)
+
+    def _is_there(self, action: str, **params: str) -> bool:
+        self._begin()
+        try:
+            self._calls.call(action, read_nothing, params)
+        except Gone:
+            return False
+        return True
+
     def members(self, group: str) -> frozenset[str]:
         """GetGroup, all pages: the names of its users. Raises Gone if there is no such group, Denied."""
         self._begin()
@@ -124,6 +140,20 @@ class AccountDirectory:
     def delete(self, user: str, key_id: str) -> None:
         """DeleteAccessKey. A lost reply followed by NoSuchEntity means that it was carried out. Raises Denied, Gone."""
         self._of(user, lambda: delete_key(self._calls.call, {"UserName": user}, key_id), "access key")
+
+    def delete_password(self, user: str) -> None:
+        """DeleteLoginProfile. Raises Denied, Gone for who has none."""
+        self._of(user, lambda: self._calls.call("iam:DeleteLoginProfile", read_nothing, {"UserName": user}), "password")
+
+    def put_policy(self, user: str, name: str, document: str) -> None:
+        """PutUserPolicy: an inline policy, in place of one of that name. Raises Denied, Gone, NotAllowed (no room)."""
+        params = {"UserName": user, "PolicyName": name, "PolicyDocument": document}
+        self._of(user, lambda: self._calls.call("iam:PutUserPolicy", read_nothing, params))
+
+    def delete_policy(self, user: str, name: str) -> None:
+        """DeleteUserPolicy. Raises Denied, Gone for who has none of that name."""
+        params = {"UserName": user, "PolicyName": name}
+        self._of(user, lambda: self._calls.call("iam:DeleteUserPolicy", read_nothing, params), "policy")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
         """See create_key. Raises NoRoom, Denied, Gone; Unanswered if one may have been created or not."""

@@ -249,9 +249,10 @@ def sweep(job: FunctionRun) -> Result:
 
 def revoke(job: FunctionRun) -> Result:
     """Every key of one user, or of all users of an owner, is switched off now; owners and admins are told."""
+    sign_in = _sign_in(job)
     tools, found, hidden = _persons(job, "revoke")
     why = job.wishes.get("why", "asked for")
-    done = emergency.revoke(tools, found, why)
+    done = emergency.revoke(tools, found, why, sign_in=sign_in)
     problems = [problem for each in done if (problem := each.problem)]
     tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
     notifier = Notifier(job.channels(), job.settings, job.renderer(), "rotate-my-key fleet revoke")
@@ -261,14 +262,21 @@ def revoke(job: FunctionRun) -> Result:
 
 def undo(job: FunctionRun) -> Result:
     """What `revoke` switched off of them is switched on again, or what `enforce` did."""
-    command = job.wishes.get("of", "revoke")
+    command, sign_in = job.wishes.get("of", "revoke"), _sign_in(job)
     if command not in ("revoke", "enforce"):
         raise WrongUsage("of must be revoke or enforce", '{"command": "undo", "user": "alice", "of": "enforce"}')
     tools, found, hidden = _persons(job, command)
-    done = emergency.take_back(tools, found, emergency.Cause(command))
+    done = emergency.take_back(tools, found, emergency.Cause(command), sign_in=sign_in)
     problems = [problem for each in done if (problem := each.problem)]
     tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
     return _switched(job, found, done, [*problems, *hidden])
+
+
+def _sign_in(job: FunctionRun) -> bool:
+    said = job.wishes.get("sign_in", "no")
+    if said not in ("yes", "no"):
+        raise WrongUsage("sign_in must be yes or no", '{"command": "revoke", "user": "alice", "sign_in": "yes"}')
+    return said == "yes"
 
 
 def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, list[UserLook], Sequence[Problem]]:
@@ -290,8 +298,14 @@ def _switched(
     job: FunctionRun, found: Sequence[UserLook], done: Sequence[emergency.SwitchResult], problems: Sequence[Problem]
 ) -> Result:
     well = [{"account": each.account.number, "user": each.user} for each in done if each.key and not each.problem]
+    ways = [
+        {"account": each.account.number, "user": each.user, "what": each.way.value, "state": each.state}
+        for each in done
+        if each.way and not each.problem
+    ]
     troubles = [problem.message for problem in problems] + [note for each in done for note in each.notes]
-    return {**_told(job, len({each.account for each in found}), [], list(dict.fromkeys(troubles))), "switched": well}
+    told = _told(job, len({each.account for each in found}), [], list(dict.fromkeys(troubles)))
+    return {**told, "switched": well, "sign_in": ways}
 
 
 def recall(job: FunctionRun) -> Result:
@@ -408,8 +422,8 @@ JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
 _DRY = {"remind", "enforce", "sweep", "recall", "reissue"}  # what changes something, and can show what instead
 # What an event about one person may say besides command and account.
 _WISHES = {
-    "revoke": {"user", "owner", "why"},
-    "undo": {"user", "owner", "of"},
+    "revoke": {"user", "owner", "why", "sign_in"},
+    "undo": {"user", "owner", "of", "sign_in"},
     "recall": {"user", "owner", "all", "by", "reason", "undo"},
     "reissue": {"user"},
 }

@@ -5,6 +5,8 @@
   waits for both.
 - Each account is looked at again when it is its turn, and once more at the end, so that a key that was made meanwhile
   goes too. A key that was off before is left as it is.
+- `--sign-in` then deletes the console password, and denies what sessions of the user may do that began before; the user
+  who signs the run comes last.
 - Taken back is only what the fleet itself switched off, by the tag: `revoke --undo` what `revoke` did, `enforce --undo`
   what `enforce` did. Everything remembered of such a key begins anew, its notices too.
 """
@@ -16,7 +18,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from threading import Lock
 
@@ -24,7 +26,7 @@ from ..aws.services import AwsCloud
 from ..core.errors import Denied, Gone, Problem, fault
 from ..core.parallel import Pool, Running
 from ..settings.fleet import FleetSettings
-from .accounts import AwsOrganization
+from .accounts import AccountDirectory, AwsOrganization
 from .actions import ActionLine, Notifier
 from .audit import AuditTrail, NotKept
 from .judge import Addresses, addresses, owner_of, owns
@@ -93,16 +95,25 @@ class Cause(Enum):
     OTHERS = "others"
 
 
+class WayIn(Enum):
+    """How a user gets in without a key; the value is the word in `--json`."""
+
+    PASSWORD = "password"  # noqa: S105
+    SESSIONS = "sessions"
+
+
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
-    """A key that was switched, or could not be: `problem`; without a key the account could not be looked at. `notes`
-    are for a person: what could not be written down."""
+    """A key that was switched, or a way in that was ended (`state` is how it is now), or could not be: `problem`;
+    without either the account could not be looked at. `notes` are for a person: what could not be written down."""
 
     account: AwsAccount
     user: str
     key: FleetKey | None
     notes: tuple[str, ...] = ()
     problem: Problem | None = None
+    way: WayIn | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +137,9 @@ class RevokeContext:
         within = self.quick if quick else None
         return look_up(self.organization, account, user, self.settings, self.now(), uses=uses, within=within)
 
-    def event(self, what: str, held: UserLook, key: FleetKey, why: str, outcome: str) -> Event:
-        """A line of the audit."""
-        who = (held.account.number, held.user.name, key.key_id or "")
+    def event(self, what: str, held: UserLook, key: FleetKey | None, why: str, outcome: str) -> Event:
+        """A line of the audit; without a key it is about how the user signs in."""
+        who = (held.account.number, held.user.name, (key and key.key_id) or "")
         return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
 
 
@@ -257,17 +268,20 @@ def cause_of(known: KeyMemory) -> Cause:
 # Switching off
 
 
-def revoke(tools: RevokeContext, found: Iterable[UserLook], why: str) -> list[SwitchResult]:
-    """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
-    done after it. Raises Interrupted."""
+def revoke(tools: RevokeContext, found: Iterable[UserLook], why: str, *, sign_in: bool = False) -> list[SwitchResult]:
+    """Switch off every key that works, in all accounts at once, then end how else their users `sign_in`; the key that
+    signs this run goes last, for nothing can be done after it. Raises Interrupted."""
     places, lines = list(found), AuditLines(tools.audit, tools.shortly)
     with Pool(tools.workers) as pool:
         there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
     lines.finish()
     done = [one for each in there for one in each]
+    if sign_in:
+        done += _end_sign_in(tools, lines, places, why, {each.account for each in done if not each.key})
     done += _revoke_own(tools, lines, places, why)
     lines.finish()
-    troubles = [lines.trouble(each.account.number, each.key.key_id or "") if each.key else "" for each in done]
+    ids = [(each.key.key_id or "") if each.key else "" for each in done]
+    troubles = [lines.trouble(each.account.number, key_id) for each, key_id in zip(done, ids, strict=True)]
     return [replace(each, notes=(*each.notes, *filter(None, [why]))) for each, why in zip(done, troubles, strict=True)]
 
 
@@ -339,11 +353,97 @@ def _noted(done: list[SwitchResult], trouble: str) -> list[SwitchResult]:
     return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
 
 
+# Signing in otherwise
+
+POLICY = "rotate-my-key-revoke-older-sessions"  # the user's inline policy that ends their sessions
+_LATE = timedelta(minutes=1)  # longer than keys and passwords let in after they are gone
+_EVENTS = {WayIn.PASSWORD: "password_deleted", WayIn.SESSIONS: "sessions_ended"}
+
+
+def asked(
+    tools: RevokeContext, found: Sequence[UserLook], ask: Callable[[AccountDirectory, str], bool]
+) -> list[bool | None]:
+    """What is asked of each of these users, for the question before; None if that cannot be known in a moment."""
+    known: dict[int, bool] = {}
+
+    def one(number: int) -> None:
+        with suppress(Exception):  # it is for the eye alone
+            known[number] = ask(found[number].directory, found[number].user.name)
+
+    def everybody() -> None:
+        with Pool(tools.workers) as pool:
+            pool.map(one, range(len(found)))
+
+    Running(everybody).wait(tools.quick)
+    return [known.get(number) for number in range(len(found))]
+
+
+def _end_sign_in(
+    tools: RevokeContext, lines: AuditLines, places: Sequence[UserLook], why: str, lost: Collection[AwsAccount]
+) -> list[SwitchResult]:
+    """All users but the one who signs, then that one, whose session ends with it. Of the accounts that are `lost`, and
+    named as such, nothing is said but what was done."""
+    me = tools.organization.me()
+    named = [held for held in places if held.user.name]
+    mine = [each for each in named if each.account.number == me.account and me.arn.endswith(f"/{each.user.name}")]
+    with Pool(tools.workers) as pool:
+        done = pool.map(lambda held: _end_ways(tools, lines, held, why), [each for each in named if each not in mine])
+    lines.finish()
+    done += [_end_ways(tools, lines, held, why) for held in mine]
+    return [one for each in done for one in each if not (one.problem and one.account in lost)]
+
+
+def _end_ways(tools: RevokeContext, lines: AuditLines, held: UserLook, why: str) -> list[SwitchResult]:
+    """The password first: it could begin sessions after the policy."""
+    done, name = list[SwitchResult](), held.user.name
+    for way in WayIn:
+        lines.write(tools.event(_EVENTS[way], held, None, why, "intended"))
+        problem, state = None, "ended" if way is WayIn.SESSIONS else "deleted"
+        try:
+            directory = tools.organization.directory(held.account)
+            if way is WayIn.PASSWORD:
+                directory.delete_password(name)
+            else:
+                directory.put_policy(name, POLICY, older_sessions(tools.now()))
+        except Gone:  # of the password, or of the user
+            state = "none"
+        except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others in
+            problem, state = error if isinstance(error, Problem) else fault(error), ""
+        lines.write(tools.event(_EVENTS[way], held, None, why, "failed" if problem else "done"))
+        done.append(SwitchResult(held.account, name, None, (), problem, way, state))
+    return [] if done[-1].state == "none" else done
+
+
+def older_sessions(now: datetime) -> str:
+    """The policy that ends what sessions of this user may do that began before now. A session from GetSessionToken or
+    GetFederationToken, or in the console, may do what its user may, and aws:TokenIssueTime is there for sessions only,
+    so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security credentials").
+    Sessions of a role need the same policy on the role."""
+    until = f"{(now + _LATE).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    older = {"DateLessThan": {"aws:TokenIssueTime": until}}
+    denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}
+    return json.dumps({"Version": "2012-10-17", "Statement": [denied]}, separators=(",", ":"))
+
+
+def end_password(user: str) -> str:
+    """The command that ends a user's signing in with a password, to be typed in their account."""
+    return f"aws iam delete-login-profile {shlex.join(('--user-name', user))}"
+
+
+def end_sessions(user: str, now: datetime) -> str:
+    """The command that ends the sessions of a user, to be typed in their account."""
+    words = ("--user-name", user, "--policy-name", POLICY, "--policy-document", older_sessions(now))
+    return f"aws iam put-user-policy {shlex.join(words)}"
+
+
 # Taking back
 
 
-def take_back(tools: RevokeContext, found: Iterable[UserLook], cause: Cause) -> list[SwitchResult]:
-    """Switch on what was switched off for this cause. Raises NotKept before anything that could not be written down."""
+def take_back(
+    tools: RevokeContext, found: Iterable[UserLook], cause: Cause, *, sign_in: bool = False
+) -> list[SwitchResult]:
+    """Switch on what was switched off for this cause; allow their users' sessions again, if that is asked for. Raises
+    NotKept before anything that could not be written down."""
     done: list[SwitchResult] = []
     for held in found:
         again = tools.look_up(held.account, held.user.name)
@@ -351,7 +451,29 @@ def take_back(tools: RevokeContext, found: Iterable[UserLook], cause: Cause) -> 
             done.append(SwitchResult(held.account, held.user.name, None, (), again.problem))
         elif again:
             done += _take_back_there(tools, again, cause)
+            done += _let_in(tools, again) if sign_in else []
     return done
+
+
+def _let_in(tools: RevokeContext, held: UserLook) -> list[SwitchResult]:
+    """Without the policy; a password that is gone nobody can bring back."""
+    what, why, problem, notes = "sessions_allowed", "after revoke had ended them", None, list[str]()
+    try:
+        if not held.directory.has_policy(held.user.name, POLICY):
+            return []
+        tools.audit.record(tools.event(what, held, None, why, "intended"))
+        with suppress(Gone):
+            held.directory.delete_policy(held.user.name, POLICY)
+    except NotKept:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others from it
+        problem = error if isinstance(error, Problem) else fault(error)
+    try:
+        tools.audit.record(tools.event(what, held, None, why, "failed" if problem else "done"))
+    except NotKept as trouble:
+        notes.append(trouble.message)
+    state = "" if problem else "allowed again"
+    return [SwitchResult(held.account, held.user.name, None, tuple(notes), problem, WayIn.SESSIONS, state)]
 
 
 def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list[SwitchResult]:
@@ -376,20 +498,3 @@ def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
     return [] if held.unsure else [key for key in off if cause_of(held.known(key.key_id)) is cause]
-
-
-def end_password(user: str) -> str:
-    """The command that ends a user's signing in with a password, to be typed in their account."""
-    return f"aws iam delete-login-profile {shlex.join(('--user-name', user))}"
-
-
-def end_sessions(user: str, now: datetime) -> str:
-    """The command that ends what sessions of this user may do, to be typed in their account. A session from
-    GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for sessions only,
-    so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security credentials").
-    Sessions of a role need the same policy on the role."""
-    older = {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}}
-    denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [denied]}, separators=(",", ":"))
-    words = ("--user-name", user, "--policy-name", "RevokeOlderSessions", "--policy-document", policy)
-    return f"aws iam put-user-policy {shlex.join(words)}"

@@ -26,6 +26,7 @@ _SUMMARIES = {
     "self-mfa": "the same, but only after signing in with MFA",
     "fleet-report": "`fleet report` sees the users and keys of all accounts",
     "fleet-remind": "`fleet remind` sees them, notifies the owners, and records that in one tag",
+    "fleet-revoke": "`fleet revoke` may deactivate keys, with `--sign-in` also end passwords and sessions",
     "fleet-enforce": "`fleet enforce`, `revoke` and `recall` may also deactivate and delete keys",
     "fleet-reissue": "`fleet reissue` may also create keys and hand them over",
 }

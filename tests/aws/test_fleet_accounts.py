@@ -300,6 +300,8 @@ def test_what_is_not_there_is_named(own: AccountDirectory, verb: str, arguments:
         ("set_active", ("alice", "AKIAIOSFODNN7EXAMPLE", False), "UpdateAccessKey", "fleet-enforce"),
         ("delete", ("alice", "AKIAIOSFODNN7EXAMPLE"), "DeleteAccessKey", "fleet-enforce"),
         ("create", ("alice",), "CreateAccessKey", "fleet-reissue"),
+        ("delete_password", ("alice",), "DeleteLoginProfile", "fleet-revoke"),
+        ("put_policy", ("alice", "x", "{}"), "PutUserPolicy", "fleet-revoke"),
     ],
 )
 def test_what_is_denied_names_the_action_and_the_policy(

@@ -25,7 +25,16 @@ HEAD = (
     "access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,"
     "cert_2_last_rotated"
 )
-BEGINNING = {"request_report", "report", "users", "find", "keys", "members"}  # verbs that begin something
+BEGINNING = {
+    "request_report",
+    "report",
+    "users",
+    "find",
+    "keys",
+    "members",
+    "has_password",
+    "has_policy",
+}  # verbs that begin something
 
 
 def rows(table: str, cells: int) -> list[list[str]]:
@@ -134,6 +143,7 @@ class User:
     keys: dict[str, AccessKey] = field(default_factory=dict)
     used: dict[str, LastUse] = field(default_factory=dict)
     password: bool = True
+    policies: dict[str, str] = field(default_factory=dict)
     signed_in: datetime | None = None
     created: datetime = NOW - timedelta(days=700)
 
@@ -311,6 +321,30 @@ class FakeDirectory:
         self._called("delete")
         if self._user(user).keys.pop(key_id, None) is None:
             raise Gone(f"there is no key {key_id}")
+
+    def has_password(self, user: str) -> bool:
+        self._called("has_password")
+        return user in self.everybody and self.everybody[user].password
+
+    def has_policy(self, user: str, name: str) -> bool:
+        self._called("has_policy")
+        return user in self.everybody and name in self.everybody[user].policies
+
+    def delete_password(self, user: str) -> None:
+        self._called("delete_password")
+        found = self._user(user)
+        if not found.password:
+            raise Gone(f"there is no such password of {user}")
+        found.password = False
+
+    def put_policy(self, user: str, name: str, document: str) -> None:
+        self._called("put_policy")
+        self._user(user).policies[name] = document
+
+    def delete_policy(self, user: str, name: str) -> None:
+        self._called("delete_policy")
+        if self._user(user).policies.pop(name, None) is None:
+            raise Gone(f"there is no such policy of {user}")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
         self._called("create")

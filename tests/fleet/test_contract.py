@@ -23,10 +23,11 @@ from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
+from rotate_my_key.fleet.revoke import older_sessions
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.standin import StandIn
 
-from .fakes import BEGINNING, HEAD, FakeDirectory, FakeOrganization
+from .fakes import BEGINNING, HEAD, NOW, FakeDirectory, FakeOrganization
 from .reissue.world import FakeObjects, FakeSecrets, Points
 
 DAY = timedelta(days=1)
@@ -44,6 +45,11 @@ ACTIONS = {
     "set_active": "UpdateAccessKey",
     "delete": "DeleteAccessKey",
     "create": "CreateAccessKey",
+    "has_password": "GetLoginProfile",
+    "delete_password": "DeleteLoginProfile",
+    "has_policy": "GetUserPolicy",
+    "put_policy": "PutUserPolicy",
+    "delete_policy": "DeleteUserPolicy",
     "tags": "ListUserTags",
     "last_use": "GetAccessKeyLastUsed",
 }
@@ -59,6 +65,11 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "untag": ("bob", "a"),
     "set_active": ("bob", UNKNOWN, True),
     "delete": ("bob", UNKNOWN),
+    "has_password": ("bob",),
+    "delete_password": ("bob",),
+    "has_policy": ("bob", "x"),
+    "put_policy": ("bob", "x", older_sessions(NOW)),
+    "delete_policy": ("bob", "x"),
 }
 
 
@@ -103,8 +114,8 @@ class Real:
         self.directory: AccountDirectory = self.organization.directory(AwsAccount(self.number))
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
-        """Add a user."""
-        self.standin.add_user(name, path, tags)
+        """Add a user, with a password."""
+        self.standin.add_user(name, path, tags, password=True)
 
     def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
         """Add a key; gives its id."""
@@ -302,10 +313,29 @@ def test_a_key_is_made(world: World) -> None:
         world.directory.create("bob")
 
 
+def test_passwords_and_policies(world: World) -> None:
+    """There or not, and taken away once."""
+    directory, policy = world.directory, older_sessions(NOW)
+    assert (directory.has_password("bob"), directory.has_policy("bob", "x")) == (True, False)
+    for _ in range(2):
+        directory.put_policy("bob", "x", policy)
+    assert directory.has_policy("bob", "x")
+    for verb, arguments in (("delete_password", ("bob",)), ("delete_policy", ("bob", "x"))):
+        getattr(directory, verb)(*arguments)
+        with pytest.raises(Gone):
+            getattr(directory, verb)(*arguments)
+    assert (directory.has_password("bob"), directory.has_policy("bob", "x")) == (False, False)
+    assert (directory.has_password("nix"), directory.has_policy("nix", "x")) == (False, False)
+
+
 # What is refused
 
+ASKING = {"has_password", "has_policy"}  # say no
 
-@pytest.mark.parametrize("verb", [verb for verb, arguments in ARGUMENTS.items() if "bob" in arguments] + ["tags"])
+
+@pytest.mark.parametrize(
+    "verb", [verb for verb, arguments in ARGUMENTS.items() if "bob" in arguments and verb not in ASKING] + ["tags"]
+)
 def test_a_user_who_is_not_there(world: World, verb: str) -> None:
     """Gone, in each verb."""
     with pytest.raises(Gone):

@@ -152,6 +152,11 @@ class Account:
         with self._front.lock:
             return self._world.open_session(None, seconds, role=self._world.roles[role_arn]).pair
 
+    def user_session(self, name: str, seconds: int = 3600) -> Credentials:
+        """What GetSessionToken gives to a user."""
+        with self._front.lock:
+            return self._world.open_session(self._user(name), seconds).pair
+
     def end_sessions(self) -> None:
         """All sessions there are have expired."""
         with self._front.lock:

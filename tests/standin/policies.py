@@ -26,7 +26,7 @@ Context = Mapping[str, Values]
 
 _KEYS = {
     *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID"),
-    *("aws:RequestedRegion", "aws:TagKeys", "aws:userid", "kms:ViaService"),
+    *("aws:RequestedRegion", "aws:TagKeys", "aws:TokenIssueTime", "aws:userid", "kms:ViaService"),
     *("ses:FromAddress", "ses:Recipients", "sts:ExternalId", "sts:RoleSessionName"),
     *("s3:prefix", "s3:x-amz-server-side-encryption", "secretsmanager:Name", "secretsmanager:SecretId"),
 }
@@ -55,6 +55,7 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {  # how to com
     "ArnNotEquals": (matches, True),
     "ArnNotLike": (matches, True),
     "Bool": (_same, False),
+    "DateLessThan": (lambda limit, moment: moment < limit, False),  # both in UTC, in the form with a Z
 }
 
 
@@ -190,9 +191,10 @@ def passes(ask: Ask, verdict: Verdict) -> bool:
 
 
 def who(signer: Signer) -> dict[str, Values]:
-    """What conditions may know of a caller: MFA only of temporary credentials (IAM User Guide)."""
+    """What conditions may know of a caller: MFA and when they began only of temporary credentials (IAM User Guide)."""
     mfa = {"aws:MultiFactorAuthPresent": (str(signer.mfa).lower(),)} if signer.key_id is None else {}
-    return {"aws:PrincipalArn": (signer.principal,), **mfa}
+    since = {"aws:TokenIssueTime": (f"{signer.since:%Y-%m-%dT%H:%M:%SZ}",)} if signer.since else {}
+    return {"aws:PrincipalArn": (signer.principal,), **mfa, **since}
 
 
 def decide(documents: Sequence[Document], ask: Ask, signer: Signer) -> Verdict:

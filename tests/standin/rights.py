@@ -43,6 +43,9 @@ def _own(world: World, signer: Signer, ask: Ask) -> policies.Verdict:
     if signer.is_root:
         return "Allow"
     documents = world.documents.get(signer.principal, ())
+    inline = [json.loads(each) for each in (signer.user.policies if signer.user else {}).values()]
+    if policies.decide(inline, ask, signer) == "Deny":
+        return "Deny"
     if not documents:
         return "" if world.settings.strict else "Allow"
     return policies.decide(documents, ask, signer)

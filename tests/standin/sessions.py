@@ -89,6 +89,7 @@ class Session:
     role: Role | None
     arn: str
     mfa: bool
+    since: datetime
     until: datetime
 
     def may_call(self, service: str) -> bool:
@@ -98,7 +99,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signed a call. `key_id` is a long-term key's, None for a session; `user` is None for root and for roles."""
+    """Who signed a call. `key_id` is a long-term key's, None for a session, which began at `since`; `user` is None for
+    root and for roles."""
 
     pair: Credentials
     user: MotoUser | None
@@ -106,6 +108,7 @@ class Signer:
     key_id: str | None = None
     mfa: bool = False
     role: Role | None = None
+    since: datetime | None = None
 
     @property
     def is_root(self) -> bool:

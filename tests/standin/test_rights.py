@@ -227,6 +227,7 @@ def test_presigned_links_have_their_signers_rights(world: StandIn, alice: Creden
 SENDER = "ses:FromAddress"
 TAGS = "aws:TagKeys"
 TAGGED = "aws:RequestTag/team"
+BEGAN = "aws:TokenIssueTime"
 CASES = [
     ("equal", "StringEquals", SENDER, ["a", "b"], ("b",), True),
     ("not equal", "StringEquals", SENDER, ["a", "b"], ("c",), False),
@@ -259,6 +260,9 @@ CASES = [
     ("one of none", "ForAnyValue:StringEquals", TAGS, ["a"], None, False),
     ("none of them", "ForAllValues:StringNotEquals", TAGS, ["a"], ("b", "c"), True),
     ("a tag of the call", "StringEquals", TAGGED, "x", ("x",), True),
+    ("before", "DateLessThan", BEGAN, "2026-11-25T12:00:00Z", ("2026-11-25T11:59:59Z",), True),
+    ("not before", "DateLessThan", BEGAN, "2026-11-25T12:00:00Z", ("2026-11-25T12:00:00Z",), False),
+    ("a key has no beginning", "DateLessThan", BEGAN, "2026-11-25T12:00:00Z", None, False),
 ]
 
 

@@ -231,15 +231,16 @@ class World:
             raise no("key")
         if self.now() >= session.until:
             raise no("expired")
-        return Signer(session.pair, session.user, session.arn, mfa=session.mfa, role=session.role)
+        return Signer(session.pair, session.user, session.arn, None, session.mfa, session.role, session.since)
 
     def open_session(
         self, user: MotoUser | None, seconds: int, *, mfa: bool = False, role: Role | None = None, name: str = "session"
     ) -> Session:
         """New temporary credentials of a user, or of a role under a session name."""
         arn = self.arn_of(f"assumed-role/{role.name}/{name}", "sts") if role else self.arn(user)
-        until = self.now() + timedelta(seconds=seconds)
-        session = Session(temporary_pair(), None if role else user, role, arn, mfa, until)
+        now = self.now()
+        until = now + timedelta(seconds=seconds)
+        session = Session(temporary_pair(), None if role else user, role, arn, mfa, now, until)
         self.sessions[str(session.pair.key_id)] = session
         return session
 

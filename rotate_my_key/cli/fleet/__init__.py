@@ -164,6 +164,7 @@ def _enforce() -> None:
 @click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable; default: all).")
 @click.option("--why", metavar="TEXT", default="asked for", help="The reason, for the audit.")
 @click.option("--undo", is_flag=True, help="Reactivate the keys that revoke deactivated.")
+@click.option("--sign-in", is_flag=True, help="Also delete the console password and end sessions.")
 @YES
 @AS_JSON
 @fleet_options
@@ -172,7 +173,8 @@ def _revoke() -> None:
 
     Shows what it found first. Nothing is deleted, and keys that were inactive before stay so. An account that fails is
     named, and the exit code is not 0. Owners and admins are notified over the channels of the settings. Sessions that
-    were started with the keys, and the password, still work: it shows how to end them.
+    were started with the keys, and the password, still work: it shows how to end them. --sign-in ends them: a password
+    cannot be restored, and --undo --sign-in allows sessions again.
     """
 
 

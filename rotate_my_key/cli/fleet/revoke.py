@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from ...fleet.judge import addresses
 from ...fleet.messages import Renderer
 from ...fleet.model import FleetKey
 from ...fleet.notify import channels_of
-from ...fleet.revoke import Cause, RevokeContext, SwitchResult, cause_of, restorable
+from ...fleet.revoke import POLICY, Cause, RevokeContext, SwitchResult, WayIn, cause_of, restorable
 from ...fleet.survey import first_code
 from ...fleet.users import UserLook
 from ..app import App
@@ -36,6 +36,7 @@ def revoke(
     account: tuple[str, ...],
     why: str,
     undo: bool,
+    sign_in: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -44,28 +45,32 @@ def revoke(
         raise WrongUsage("name one user, or --owner ADDRESS", Hint("fleet", "revoke", "USER"))
     user, owner = user or "", owner or ""
     if undo:
-        return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE)
+        return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE, sign_in=sign_in)
     with stoppable(app, "nothing was changed"):
         tools, found, hidden = _find(app, user, account, owner, uses=not yes, quick=True)
     user = user or join(dict.fromkeys(each.user.name for each in found if each.user.name))  # of that owner
     if not as_json or not yes:
-        app.say(_found_text(found, tools.now()))
+        app.say("\n".join([_found_text(found, tools.now()), *(_ways_in(tools, found) if sign_in and not yes else [])]))
     own = engine.own_key(tools, found)
     if own:
         warn(app, _own_text(*own))
     works = _working(found)
-    if works and not yes and not agreed(app, f"Deactivate {works} now?"):
+    question = f"Deactivate {works}" if works else ""
+    if sign_in:
+        ends = f"delete the console password and end the sessions of {user}"
+        question = f"{question}, {ends}" if works else ends.capitalize()
+    if question and not yes and not agreed(app, f"{question} now?"):
         return 4
     with stoppable(app, "some of the keys may still work"), app.waiting("deactivating keys"):
-        done = engine.revoke(tools, found, why)
+        done = engine.revoke(tools, found, why, sign_in=sign_in)
     names = list(dict.fromkeys(each.user.name for each in found if each.user.name))
-    commands = [engine.end_sessions(name, tools.now()) for name in names]
+    commands = {name: engine.end_sessions(name, tools.now()) for name in names}
     code = _end(app, tools, [*(each.problem for each in done), hidden])
     if as_json:
-        app.json({**_json(found, done), "end_sessions": "\n".join(commands)})
+        app.json({**_json(found, done), "end_sessions": "\n".join(commands.values())})
     else:
         app.out(_revoked_text(user, found, done, _undo(app, own=own is not None)))
-        app.say(_left_text(user, commands, [engine.end_password(name) for name in names]))
+        app.say(_LEFT if sign_in else _left_text(user, found, commands))
     _warn_notes(app, done)
     _tell(app, tools, done, why)
     return code
@@ -85,18 +90,37 @@ def _working(found: Sequence[UserLook]) -> str:
     return "all keys" if any(each.problem for each in found) else ""
 
 
-def _left_text(user: str, sessions: Sequence[str], passwords: Sequence[str]) -> str:
-    """What goes on without the keys, and how to end it."""
+_ROLES = "For sessions of roles that they assumed, revoke them for each role (IAM, Roles, Revoke sessions)."
+_LEFT = f"{_ROLES}\nA deleted password cannot be restored: --undo allows sessions again, and no more."
+
+
+def _left_text(user: str, found: Sequence[UserLook], sessions: Mapping[str, str]) -> str:
+    """What goes on without the keys, and how to end it; with the account where there are several."""
+    there = [(each.account, each.user.name) for each in found if each.user.name]
+    several = len({account for account, _ in there}) > 1
+
+    def where(commands: Mapping[str, str]) -> str:
+        if not several:
+            return "\n".join(f"    {command}" for command in commands.values())
+        return "\n".join(f"  in {account}:\n    {commands[name]}" for account, name in there)
+
     return (
         f"Sessions started with these keys still work, for up to 36 hours. To end those of {user}, run this in "
-        f"their account:\n{_indented(sessions)}\nFor sessions of roles that they assumed, revoke them for each role "
-        "(IAM, Roles, Revoke sessions).\nTheir console password, if any, still works. To remove it, run this in their "
-        f"account:\n{_indented(passwords)}"
+        f"their account:\n{where(sessions)}\n{_ROLES}\nTheir console password, if any, still works. To remove it, run "
+        f"this in their account:\n{where({name: engine.end_password(name) for _, name in there})}\n"
+        "With --sign-in, revoke does both."
     )
 
 
-def _indented(commands: Iterable[str]) -> str:
-    return "\n".join(f"    {command}" for command in commands)
+def _ways_in(tools: RevokeContext, found: Sequence[UserLook]) -> list[str]:
+    """Whether there is a password, for the question."""
+    named = [held for held in found if held.user.name]
+    there = engine.asked(tools, named, lambda directory, user: directory.has_password(user))
+    words = {True: "will be deleted", False: "none", None: "not known whether there is one"}
+    return [
+        f"  {held.account}: console password of {held.user.name}: {words[has]}; sessions: will be ended"
+        for held, has in zip(named, there, strict=True)
+    ]
 
 
 def _tell(app: App, tools: RevokeContext, done: Sequence[SwitchResult], why: str) -> None:
@@ -116,7 +140,15 @@ def _tell(app: App, tools: RevokeContext, done: Sequence[SwitchResult], why: str
 
 
 def take_back(
-    app: App, user: str, account: Sequence[str], owner: str = "", *, yes: bool, as_json: bool, cause: Cause
+    app: App,
+    user: str,
+    account: Sequence[str],
+    owner: str = "",
+    *,
+    yes: bool,
+    as_json: bool,
+    cause: Cause,
+    sign_in: bool = False,
 ) -> int:
     """`--undo` of revoke and of enforce: each takes back what it did, and no more."""
     with stoppable(app, "nothing was changed"):
@@ -124,11 +156,15 @@ def take_back(
     keys = [key for held in found for key in restorable(held, cause)]
     if not as_json or not yes:
         app.say(_found_text(found, tools.now(), cause))
-    if keys and not yes and not agreed(app, "Reactivate?"):
+    if sign_in and (not as_json or not yes):
+        app.say("\n".join(_barred(tools, found)))
+    question = "Reactivate?" if keys else "Allow sessions again?"
+    if (keys or sign_in) and not yes and not agreed(app, question):
         return 4
     with stoppable(app, "some of the keys may be active already"), app.waiting("reactivating keys"):
-        done = engine.take_back(tools, found, cause) if keys else []
-    code = _end(app, tools, [hidden, *([each.problem for each in done] if keys else [held.problem for held in found])])
+        done = engine.take_back(tools, found, cause, sign_in=sign_in) if keys or sign_in else []
+    seen = done if keys or sign_in else found
+    code = _end(app, tools, [hidden, *(each.problem for each in seen)])
     if as_json:
         app.json(_json(found, done))
     else:
@@ -136,6 +172,21 @@ def take_back(
         app.out("\n".join(lines or ["Nothing to undo."]))
     _warn_notes(app, done)
     return code
+
+
+def _barred(tools: RevokeContext, found: Sequence[UserLook]) -> list[str]:
+    """What becomes of sessions and passwords."""
+    named = [held for held in found if held.user.name]
+    there = engine.asked(tools, named, lambda directory, user: directory.has_policy(user, POLICY))
+    words = {
+        True: "will be allowed again",
+        False: "were not ended by revoke",
+        None: "not known whether they were ended",
+    }
+    lines = [
+        f"  {held.account}: sessions of {held.user.name}: {words[has]}" for held, has in zip(named, there, strict=True)
+    ]
+    return [*lines, "A deleted console password cannot be restored. Create a new one if it is needed."]
 
 
 def _find(
@@ -232,14 +283,20 @@ def _left(held: UserLook, key: FleetKey) -> str:
 
 def _revoked_text(user: str, held: Sequence[UserLook], switched: Sequence[SwitchResult], undo: str) -> str:
     """What became of it; `undo` says how to take it back."""
-    if not switched:
-        return f"{user} has no active key in {number(len(held), 'account')}."
-    off = sum(each.key is not None and each.problem is None for each in switched)
+    lines, keys = [_line(each, "deactivated") for each in switched], [each for each in switched if not each.way]
+    off = sum(each.key is not None and each.problem is None for each in keys)
     total = f"{number(off, 'key')} of {user} deactivated."
-    return "\n".join([*(_line(each, "deactivated") for each in switched), f"{total} {undo}" if off else total])
+    if not keys:
+        total = f"{user} has no active key in {number(len(held), 'account')}."
+    taken = off or any(each.way is WayIn.SESSIONS and not each.problem for each in switched)
+    return "\n".join([*lines, f"{total} {undo}" if taken else total])
 
 
 def _line(each: SwitchResult, word: str) -> str:
+    if each.way:
+        what = {WayIn.PASSWORD: "console password", WayIn.SESSIONS: "sessions"}[each.way]
+        then = f"FAILED: {each.problem.message}" if each.problem else each.state
+        return f"  {what} of {each.user} in {each.account}: {then}"
     what = f"{mask(each.key.key_id or '')} in {each.account}" if each.key else str(each.account)
     return f"  {what}: {f'NOT {word}: {each.problem.message}' if each.problem else word}"
 
@@ -272,5 +329,18 @@ def _json(found: Iterable[UserLook], switched: Iterable[SwitchResult]) -> dict[s
                 "problem": problem_json(each.problem),
             }
             for each in switched
+            if not each.way
+        ],
+        "sign_in": [
+            {
+                "account": each.account.number,
+                "user": each.user,
+                "what": each.way.value,
+                "state": each.state or None,
+                "notes": list(each.notes),
+                "problem": problem_json(each.problem),
+            }
+            for each in switched
+            if each.way
         ],
     }

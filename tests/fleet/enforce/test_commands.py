@@ -12,8 +12,10 @@ import threading
 import time
 from pathlib import Path
 
+import botocore.session
 import click
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from rotate_my_key import policies
@@ -293,6 +295,52 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
 
 
+def test_revoke_ends_passwords_and_sessions(left: Firm) -> None:
+    """With `--sign-in`: told before, done after, and what sessions may do comes back, but no password. What is printed
+    for `fleet revoke` is enough for it, and without one of its rights the exit code says so."""
+    aws, prod = left.aws, left.members["prod"]
+    aws._world.user("alice").password = "secret"
+    aws.allow("alice", "sns:ListTopics")
+    pair = aws.user_session("alice")
+    signed = {"aws_secret_access_key": pair.secret, "aws_session_token": pair.token, "endpoint_url": aws.url}
+    sns = botocore.session.Session().create_client("sns", "eu-west-1", aws_access_key_id=pair.key_id, **signed)
+    role = f"arn:aws:iam::{prod.account}:role/{policies.ROLE}"
+    for account, who, rights in ((aws, "fleet", policies.statements), (prod, role, policies.member)):
+        account.detach_policies(who)
+        account.attach_policy(who, {"Version": "2012-10-17", "Statement": rights("fleet-revoke")})
+    sns.list_topics()
+    run = left.it.terminal("fleet", "revoke", "alice", "--sign-in")
+    run.answer("now? [y/N]", "y\r")
+    screen = run.end()
+    assert screen.code == 0, screen.text
+    said = " ".join(screen.text.split())
+    for each in ("will be deleted; sessions: will be ended", "none; sessions: will be ended"):
+        assert f"console password of alice: {each}" in said
+    assert "Deactivate 3 keys, delete the console password and end the sessions of alice now?" in said
+    assert f"console password of alice in Management ({aws.account}): deleted sessions of alice in Manage" in said
+    assert "To reactivate: rotate-my-key fleet revoke alice --sign-in --undo" in said
+    assert ("put-user-policy" in said, "A deleted password cannot be restored" in said) == (False, True)
+    with pytest.raises(ClientError, match="explicit deny"):
+        sns.list_topics()
+    done = left.it.run("fleet", "revoke", "alice", "--sign-in", "--undo", "-y")
+    assert (done.code, f"({aws.account}): allowed again" in done.out) == (0, True), done.text
+    sns.list_topics()
+    assert set(left.ids("alice").values()) == {"Active"}
+    what = {line["what"] for line in left.audit if line["outcome"] == "done" and "key_id" not in line}
+    assert what >= {"password_deleted", "sessions_ended", "sessions_allowed"}
+    aws.deny("PutUserPolicy")
+    done = left.it.run("fleet", "revoke", "alice", "--sign-in", "--yes", "--json")
+    assert (done.code, [each["state"] for each in done.json["sign_in"]]) == (5, ["none", None] * 2)
+
+
+def test_the_commands_that_are_printed_name_their_account(left: Firm) -> None:
+    """Where there are several accounts; each is to be typed in its own."""
+    said = left.it.run("fleet", "revoke", "alice", "-y").err
+    for account in (left.aws, left.members["prod"]):
+        assert re.search(rf"  in \w+ \({account.account}\):\n    aws iam put-user-policy --user-name alice ", said)
+        assert re.search(rf"  in \w+ \({account.account}\):\n    aws iam delete-login-profile --user", said)
+
+
 def test_whoever_may_not_list_accounts_is_not_told_that_all_is_done(left: Firm) -> None:
     """What the settings name is done, and the exit code says that there may be more."""
     prod = left.members["prod"]
@@ -346,10 +394,12 @@ def test_revoke_gives_what_docs_json_says(left: Firm) -> None:
     (off, *_) = left.ids("alice")
     left.aws.set_status(off, "Inactive")
     left.aws.deny("TagUser")
-    done = left.it.run("fleet", "revoke", "alice", "-y", "--json").json
+    done = left.it.run("fleet", "revoke", "alice", "-y", "--json", "--sign-in").json
+    left.aws.attach_policy("fleet", json.loads(policies.text("fleet-revoke")))
+    ended = left.it.run("fleet", "revoke", "alice", "-y", "--json", "--sign-in").json
     left.aws.break_account(left.members["prod"].account, "denied")
     broken = left.it.run("fleet", "revoke", "alice", "-y", "--json").json
-    compare("`fleet revoke --json`", done, broken)
+    compare("`fleet revoke --json`", done, ended, broken)
     undone = left.it.run("fleet", "revoke", "--undo", "alice", "-y", "--json").json
     assert set(done) - set(undone) == {"end_sessions"}
 

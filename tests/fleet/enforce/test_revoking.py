@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
@@ -15,9 +15,12 @@ from rotate_my_key.core.errors import Denied, Interrupted, KeyRefused, NotAllowe
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.revoke import (
+    POLICY,
     Cause,
     RevokeContext,
     SwitchResult,
+    WayIn,
+    asked,
     end_sessions,
     find,
     own_key,
@@ -91,13 +94,13 @@ class Leak:
         """What is shown first."""
         return find(self.tools, accounts_named(self.company.organization.accounts(), accounts), "alice", **how)
 
-    def revoke(self, *accounts: str) -> list[SwitchResult]:
+    def revoke(self, *accounts: str, **how: bool) -> list[SwitchResult]:
         """`fleet revoke alice --yes`."""
-        return revoke(self.tools, self.found(*accounts, uses=False, quick=True), "leaked")
+        return revoke(self.tools, self.found(*accounts, uses=False, quick=True), "leaked", **how)
 
-    def undo(self, cause: Cause = Cause.REVOKE) -> list[SwitchResult]:
+    def undo(self, cause: Cause = Cause.REVOKE, **how: bool) -> list[SwitchResult]:
         """`fleet revoke --undo alice`, or enforce's."""
-        return take_back(self.tools, self.found(), cause)
+        return take_back(self.tools, self.found(), cause, **how)
 
 
 @pytest.fixture
@@ -422,4 +425,102 @@ def test_the_command_that_ends_sessions() -> None:
     words = shlex.split(end_sessions("al ice", Company().now))
     assert words[:5] == ["aws", "iam", "put-user-policy", "--user-name", "al ice"]
     (statement,) = json.loads(words[-1])["Statement"]
-    assert statement["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": "2026-11-25T12:00:00Z"}}
+    assert statement["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": "2026-11-25T12:01:00Z"}}
+
+
+# How else a user signs in
+
+
+def ways(done: list[SwitchResult]) -> list[tuple[str, str, str]]:
+    """What became of passwords and sessions, by account."""
+    return sorted((each.account.number, each.way.value, each.state) for each in done if each.way)
+
+
+def test_passwords_and_sessions_end_after_the_keys_and_sessions_come_back(leak: Leak) -> None:
+    """One act each, in every account where there is such a user; nobody else's; and only where it is asked for."""
+    alice = [directory.everybody["alice"] for directory in (leak.here, leak.there)]
+    alice[1].password = False
+    assert asked(leak.tools, leak.found(), lambda aws, user: aws.has_password(user)) == [True, False]
+    leak.only_after(leak.here, "delete_password")
+    done = leak.revoke(sign_in=True)
+    assert ways(done) == [
+        (HERE, "password", "deleted"),
+        (HERE, "sessions", "ended"),
+        (THERE, "password", "none"),
+        (THERE, "sessions", "ended"),
+    ]
+    assert ([user.password for user in alice], [set(user.policies) for user in alice]) == ([False] * 2, [{POLICY}] * 2)
+    assert (leak.here.everybody["bob"].password, leak.here.everybody["bob"].policies) == (True, {})
+    lines = [f"{event.what} {event.outcome}" for event in leak.company.audit.events if not event.key_id]
+    ended = [f"{what} {outcome}" for what in ("password_deleted", "sessions_ended") for outcome in ("done", "intended")]
+    assert sorted(lines) == sorted(ended * 2)
+    assert (ways(leak.undo()), [set(user.policies) for user in alice]) == ([], [{POLICY}] * 2)
+    assert ways(leak.undo(sign_in=True)) == [(number, "sessions", "allowed again") for number in (HERE, THERE)]
+    assert ([user.password for user in alice], [user.policies for user in alice]) == ([False] * 2, [{}] * 2)
+    assert ways(leak.undo(sign_in=True)) == []
+
+
+@pytest.mark.parametrize("error", [Denied("not allowed"), TryLater("later"), KeyError("AKIASECRET")])
+@pytest.mark.parametrize("verb", ["delete_password", "put_policy", "has_policy", "delete_policy"])
+def test_a_way_in_that_cannot_be_ended_is_named(leak: Leak, verb: str, error: Exception) -> None:
+    """The other one is ended, and so are the other account's; the same command again does the rest."""
+    spoil(leak.there, verb, error, times=1)
+    done = leak.revoke(sign_in=True)
+    assert leak.working() == 0
+    taken = verb in ("has_policy", "delete_policy")
+    done += leak.undo(sign_in=True) if taken else []
+    (failed,) = [each for each in done if each.problem]
+    way = WayIn.PASSWORD if verb == "delete_password" else WayIn.SESSIONS
+    assert (failed.account.number, failed.way, "AKIASECRET" in str(failed.problem)) == (THERE, way, False)
+    assert len(ways(done)) == (6 if taken else 4)
+    again = leak.undo(sign_in=True) if taken else leak.revoke(sign_in=True)
+    assert not any(each.problem for each in again)
+    assert leak.there.everybody["alice"].policies.keys() == (set() if taken else {POLICY})
+
+
+@pytest.mark.parametrize("intended", [True, False])
+def test_sessions_are_not_allowed_again_unwritten(leak: Leak, intended: bool) -> None:
+    """Without the intent nothing is done; that the end could not be written is told."""
+    leak.revoke(sign_in=True)
+    leak.undo()
+    leak.company.audit.good = 0 if intended else 1
+    if intended:
+        with pytest.raises(NotKept):
+            leak.undo(sign_in=True)
+        assert leak.here.everybody["alice"].policies
+    else:
+        leak.there.everybody["alice"].policies.clear()
+        (done,) = leak.undo(sign_in=True)
+        assert (done.state, len(done.notes)) == ("allowed again", 1)
+
+
+def test_of_an_account_that_lets_nobody_in_nothing_more_is_said(leak: Leak) -> None:
+    """It is named once; a user who goes meanwhile is nobody's loss."""
+    for verb in ("keys", "delete_password", "put_policy"):
+        leak.there.broken[verb] = Denied("no role")
+    done = leak.revoke(sign_in=True)
+    assert [(each.account.number, each.way) for each in done if each.problem] == [(THERE, None)]
+    assert [number for number, _, _ in ways(done)] == [HERE, HERE]
+    found = leak.found(HERE)
+    del leak.here.everybody["alice"]
+    assert revoke(leak.tools, found, "left", sign_in=True) == []
+
+
+def test_whoever_signs_with_a_session_of_theirs_ends_it_last(leak: Leak) -> None:
+    """Nothing can be done after it."""
+    me = leak.company.organization.me()
+    leak.company.organization.me = lambda: replace(me, arn=f"arn:aws:iam::{HERE}:user/alice")  # type: ignore[method-assign]
+    order: list[str] = []
+    for directory in (leak.here, leak.there):
+        real = directory.put_policy
+        directory.put_policy = lambda *words, real=real, at=directory.account.number: (order.append(at), real(*words))  # type: ignore[method-assign,assignment,misc]
+    leak.revoke(sign_in=True)
+    assert order == [THERE, HERE]
+
+
+def test_what_is_not_known_in_a_moment_is_not_waited_for(leak: Leak) -> None:
+    """Whether there is a password is for the eye alone."""
+    leak.quick = 0.02
+    leak.only_after(leak.here, "has_password")
+    assert asked(leak.tools, leak.found(), lambda aws, user: aws.has_password(user))[0] is None
+    leak.off.set()

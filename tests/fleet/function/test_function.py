@@ -253,8 +253,17 @@ def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: St
     assert (len(back[1]["switched"]), back[1]["incomplete"]) == (1, False), back
     assert "revoked, leaked" in aws.mails[-1].text
     assert [key.status for key in aws.keys("alice")] == ["Active"]
-    answers = function.invoke({"command": "revoke"}, {"command": "revoke", "user": "nobody"}).answers
-    assert [kind for _, kind, _, _ in answers] == ["WrongUsage", "Gone"]
+    sign_in = {"user": "alice", "sign_in": "yes"}
+    ended, back = function.invoke({"command": "revoke", **sign_in}, {"command": "undo", **sign_in}).answers
+    assert [each["state"] for each in ended[1]["sign_in"]] == ["none", "ended"], ended
+    assert ([each["state"] for each in back[1]["sign_in"]], back[1]["incomplete"]) == (["allowed again"], False), back
+    odd = (
+        {"command": "revoke"},
+        {"command": "revoke", "user": "nobody"},
+        {"command": "revoke", **sign_in, "sign_in": "1"},
+    )
+    answers = function.invoke(*odd).answers
+    assert [kind for _, kind, _, _ in answers] == ["WrongUsage", "Gone", "WrongUsage"]
 
 
 def test_keys_are_recalled_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:

@@ -113,7 +113,15 @@ def test_the_role_of_the_function_has_the_printed_policies_and_nothing_else(kind
     off where revoking is allowed, and put reports into one folder of one bucket, if there is one."""
     found = role_policies(kind)
     assert {name: statements(found[name]) for name in FLEET} == {name: policies.statements(name) for name in FLEET}
-    assert set(found) == {*FLEET, "run", "fleet-revoke", "keep-reports", "other-role", "other-topics"}
+    assert set(found) == {
+        *FLEET,
+        "run",
+        "fleet-revoke",
+        "fleet-revoke-sign-in",
+        "keep-reports",
+        "other-role",
+        "other-topics",
+    }
     assert found["keep-reports"]["Condition"] == "Reporting"
     assert [(each["Action"], each["Resource"]) for each in statements(found["keep-reports"])] == [
         (["s3:PutObject"], {"Sub": "arn:${AWS::Partition}:s3:::${ReportBucket}/rotate-my-key/reports/*"})
@@ -148,6 +156,12 @@ def test_acting_is_off_until_it_is_asked_for(kind: TemplateKind) -> None:
         assert holds == order[order.index(least) :]
     assert found["fleet-revoke"]["Condition"] == "Revoking"
     assert [each["Action"] for each in statements(found["fleet-revoke"])] == [["iam:UpdateAccessKey"]]
+    assert (found["fleet-revoke-sign-in"]["Condition"], value["Parameters"]["SignIn"]["Default"]) == (
+        "EndingSignIn",
+        "no",
+    )
+    (ends,) = statements(found["fleet-revoke-sign-in"])
+    assert ends["Action"] in [each["Action"] for each in policies.statements("fleet-revoke")]
     assert (found["fleet-enforce"]["Condition"], found["fleet-reissue"]["Condition"]) == ("Enforcing", "Reissuing")
     assert "Condition" not in found["fleet-remind"]
     always = json.dumps(found["fleet-remind"])
