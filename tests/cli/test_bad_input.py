@@ -76,161 +76,92 @@ def second(status: str) -> Arrange:
 SSO = "[default]\nsso_session = x\n[sso-session x]\nsso_start_url = https://example.com\n"
 NOTE = {"version": 99}
 
-# What is so, what is typed, the exit code, the error, the hint.
+Case = tuple[Arrange, str, int, str, str]
+
+
+def says(code: int, error: str, hint: str) -> Callable[..., Case]:
+    """How it ends, and then what is so and what is typed."""
+    return lambda arrange, words="": (arrange, words, code, error, hint)
+
+
 CASES = {
-    "an unknown profile": (
-        nothing,
-        "-p nobody",
-        1,
-        "there is no profile nobody .*default, work",
-        "status",
-    ),
-    "a file that is missing, beside one that is not": (
-        lambda d: (env(AWS_SHARED_CREDENTIALS_FILE="{home}/no")(d), config("[profile x]\n")(d)),
-        "",
+    "an unknown profile": says(1, "there is no profile nobody .*default, work", "status")(nothing, "-p nobody"),
+    "a file that is missing, beside one that is not": says(
         1,
         r"none called default; ~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist; known here: x",
         "rotate-my-key status",
+    )(lambda d: (env(AWS_SHARED_CREDENTIALS_FILE="{home}/no")(d), config("[profile x]\n")(d))),
+    "a source profile that does not exist": says(
+        1, "from profile gone .*does not exist", "aws configure set source_profile NAME --profile x"
+    )(config("[profile x]\nrole_arn = r\nsource_profile = gone\n"), "-p x"),
+    "a misspelled profile": says(1, "no profile wrok .*Did you mean work", "status -p work")(nothing, "-p wrok"),
+    "no profile at all": says(1, "does not exist", "aws configure|adopt")(lambda d: d.credentials.unlink()),
+    "a file that is named and missing": says(
+        1, r"~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist", "aws configure|adopt"
+    )(env(AWS_SHARED_CREDENTIALS_FILE="{home}/no")),
+    "a directory for a file": says(1, "~/.aws/credentials is not a regular file but a folder", "ls -ld")(a_directory),
+    "an empty file": says(1, "holds no profile", "aws configure|adopt")(text("")),
+    "no profile file": says(1, "line 1 stands before the first section", "move it")(text("hello\n")),
+    "UTF-16": says(1, "is UTF-16", "iconv .*&& mv")(
+        lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16"))
     ),
-    "a source profile that does not exist": (
-        config("[profile x]\nrole_arn = r\nsource_profile = gone\n"),
-        "-p x",
-        1,
-        "from profile gone .*does not exist",
-        "aws configure set source_profile NAME --profile x",
+    "one section twice": says(1, r"line 8: \[default\] appears twice", "merge")(
+        lambda d: d.add("[default]\nregion=x\n")
     ),
-    "a misspelled profile": (nothing, "-p wrok", 1, "no profile wrok .*Did you mean work", "status -p work"),
-    "no profile at all": (lambda d: d.credentials.unlink(), "", 1, "does not exist", "aws configure|adopt"),
-    "a file that is named and missing": (
-        env(AWS_SHARED_CREDENTIALS_FILE="{home}/no"),
-        "",
-        1,
-        r"~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist",
-        "aws configure|adopt",
+    "a session token": says(1, "temporary credentials", "status")(replaced("[work]", "aws_session_token = x\n[work]")),
+    "an id of a session": says(1, "temporary credentials", "status")(replaced("= AKIA", "= ASIA")),
+    "SSO": says(1, "signs in with SSO", "aws sso login --profile default")(
+        lambda d: (d.credentials.unlink(), d.add(SSO, d.config))
     ),
-    "a directory for a file": (a_directory, "", 1, "~/.aws/credentials is not a regular file but a folder", "ls -ld"),
-    "an empty file": (text(""), "", 1, "holds no profile", "aws configure|adopt"),
-    "no profile file": (text("hello\n"), "", 1, "line 1 stands before the first section", "move it"),
-    "UTF-16": (
-        lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16")),
-        "",
-        1,
-        "is UTF-16",
-        "iconv .*&& mv",
+    "a key beside SSO": says(4, "SDKs disagree on which one wins", "--mixed")(config(SSO)),
+    "a role without a key": says(1, "has a role_arn, but neither", "status")(
+        config("[profile r]\nrole_arn = x\n"), "-p r"
     ),
-    "one section twice": (
-        lambda d: d.add("[default]\nregion=x\n"),
-        "",
-        1,
-        r"line 8: \[default\] appears twice",
-        "merge",
+    "a process": says(1, "gets its key from a program", "adopt -p r-key")(
+        config("[profile r]\ncredential_process = x\n"), "-p r"
     ),
-    "a session token": (replaced("[work]", "aws_session_token = x\n[work]"), "", 1, "temporary credentials", "status"),
-    "an id of a session": (replaced("= AKIA", "= ASIA"), "", 1, "temporary credentials", "status"),
-    "SSO": (
-        lambda d: (d.credentials.unlink(), d.add(SSO, d.config)),
-        "",
-        1,
-        "signs in with SSO",
-        "aws sso login --profile default",
+    "root": says(1, "the account's root user", "delete it in the console")(root, "-p root"),
+    "keys in the environment": says(1, "AWS_ACCESS_KEY_ID is set", "unset AWS_ACCESS_KEY_ID")(
+        env(AWS_ACCESS_KEY_ID="AKIAX", AWS_SECRET_ACCESS_KEY="x")
     ),
-    "a key beside SSO": (config(SSO), "", 4, "SDKs disagree on which one wins", "--mixed"),
-    "a role without a key": (
-        config("[profile r]\nrole_arn = x\n"),
-        "-p r",
-        1,
-        "has a role_arn, but neither",
-        "status",
+    "two profiles in the environment": says(1, "SDKs disagree on which one wins", "unset AWS_DEFAULT_PROFILE")(
+        env(AWS_PROFILE="work", AWS_DEFAULT_PROFILE="default")
     ),
-    "a process": (
-        config("[profile r]\ncredential_process = x\n"),
-        "-p r",
-        1,
-        "gets its key from a program",
-        "adopt -p r-key",
+    "a wrong secret": says(5, "the secret key stored for", "check the profile")(wrong_secret),
+    "a clock that is off by an hour": says(1, "clock is 60 minutes slow", "set the clock")(
+        lambda d: setattr(d.aws.settings, "clock_offset", 3600)
     ),
-    "root": (root, "-p root", 1, "the account's root user", "delete it in the console"),
-    "keys in the environment": (
-        env(AWS_ACCESS_KEY_ID="AKIAX", AWS_SECRET_ACCESS_KEY="x"),
-        "",
-        1,
-        "AWS_ACCESS_KEY_ID is set",
-        "unset AWS_ACCESS_KEY_ID",
+    "no network": says(75, "cannot reach 127.0.0.1", "check the network")(env(AWS_ENDPOINT_URL="http://127.0.0.1:9")),
+    "a captive portal": says(75, "answered with a web page", "sign in to the network")(
+        lambda d: d.aws.fault("*", "html", times=None)
     ),
-    "two profiles in the environment": (
-        env(AWS_PROFILE="work", AWS_DEFAULT_PROFILE="default"),
-        "",
-        1,
-        "SDKs disagree on which one wins",
-        "unset AWS_DEFAULT_PROFILE",
+    "an endpoint that others could read": says(1, "example.com is not encrypted", "use https")(
+        env(AWS_ENDPOINT_URL="http://example.com")
     ),
-    "a wrong secret": (wrong_secret, "", 5, "the secret key stored for", "check the profile"),
-    "a clock that is off by an hour": (
-        lambda d: setattr(d.aws.settings, "clock_offset", 3600),
-        "",
-        1,
-        "clock is 60 minutes slow",
-        "set the clock",
+    "denied: the list": says(5, "not allowed to call iam:ListAccessKeys", "IT")(denied("ListAccessKeys")),
+    "denied: a new key": says(5, "not allowed to call iam:CreateAccessKey", "IT")(denied("CreateAccessKey")),
+    "quarantine": says(5, "the key has leaked", "tell IT at once")(denied("CreateAccessKey", quarantine=True)),
+    "a second key in use": says(4, "second active key .*AWS allows two keys per user", "delete-key AKIA")(
+        second("Active")
     ),
-    "no network": (env(AWS_ENDPOINT_URL="http://127.0.0.1:9"), "", 75, "cannot reach 127.0.0.1", "check the network"),
-    "a captive portal": (
-        lambda d: d.aws.fault("*", "html", times=None),
-        "",
-        75,
-        "answered with a web page",
-        "sign in to the network",
+    "a second key that is off": says(
+        4, "is inactive, and AWS allows two keys per user; remove one to go on", "delete-key AKIA"
+    )(second("Inactive")),
+    "a note of a newer version": says(1, "a newer rotate-my-key began a rotation here", "--version")(
+        lambda d: note(d, NOTE)
     ),
-    "an endpoint that others could read": (
-        env(AWS_ENDPOINT_URL="http://example.com"),
-        "",
-        1,
-        "example.com is not encrypted",
-        "use https",
+    "a wrong setting": says(2, "line 1: max_age: 'soon' is not a duration", "config set max_age 90d")(
+        settings("max_age = soon\n")
     ),
-    "denied: the list": (denied("ListAccessKeys"), "", 5, "not allowed to call iam:ListAccessKeys", "IT"),
-    "denied: a new key": (denied("CreateAccessKey"), "", 5, "not allowed to call iam:CreateAccessKey", "IT"),
-    "quarantine": (denied("CreateAccessKey", quarantine=True), "", 5, "the key has leaked", "tell IT at once"),
-    "a second key in use": (
-        second("Active"),
-        "",
-        4,
-        "second active key .*AWS allows two keys per user",
-        "delete-key AKIA",
+    "an unknown setting": says(2, "did you mean max_age", "config set max_aeg --unset")(settings("max_aeg = 9d\n")),
+    "settings that are none": says(2, "line 1: the line is not NAME = VALUE", "config path")(settings("[x\n")),
+    "a wrong variable": says(2, "ROTATE_MY_KEY_MAX_AGE: 'soon'", "unset")(env(ROTATE_MY_KEY_MAX_AGE="soon")),
+    "a wrong value of a flag": says(2, "'soon' is not a duration", "rotate --yes --keep-old 12h")(
+        nothing, "--keep-old soon"
     ),
-    "a second key that is off": (
-        second("Inactive"),
-        "",
-        4,
-        "is inactive, and AWS allows two keys per user; remove one to go on",
-        "delete-key AKIA",
-    ),
-    "a note of a newer version": (
-        lambda d: note(d, NOTE),
-        "",
-        1,
-        "a newer rotate-my-key began a rotation here",
-        "--version",
-    ),
-    "a wrong setting": (
-        settings("max_age = soon\n"),
-        "",
-        2,
-        "line 1: max_age: 'soon' is not a duration",
-        "config set max_age 90d",
-    ),
-    "an unknown setting": (settings("max_aeg = 9d\n"), "", 2, "did you mean max_age", "config set max_aeg --unset"),
-    "settings that are none": (settings("[x\n"), "", 2, "line 1: the line is not NAME = VALUE", "config path"),
-    "a wrong variable": (env(ROTATE_MY_KEY_MAX_AGE="soon"), "", 2, "ROTATE_MY_KEY_MAX_AGE: 'soon'", "unset"),
-    "a wrong value of a flag": (
-        nothing,
-        "--keep-old soon",
-        2,
-        "'soon' is not a duration",
-        "rotate --yes --keep-old 12h",
-    ),
-    "a flag without its other": (nothing, "--old-active", 2, "does nothing without --keep-old", "--keep-old 7d"),
-    "an unknown option": (nothing, "--frobnicate", 2, "no such option", "rotate --help"),
-    "two ways to choose": (nothing, "-p work --all", 2, "cannot be used together", "--all"),
+    "a flag without its other": says(2, "does nothing without --keep-old", "--keep-old 7d")(nothing, "--old-active"),
+    "an unknown option": says(2, "no such option", "rotate --help")(nothing, "--frobnicate"),
+    "two ways to choose": says(2, "cannot be used together", "--all")(nothing, "-p work --all"),
 }
 
 

@@ -4,6 +4,7 @@ every point by `oracle.py`."""
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
+from typing import Any
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, Identity, LastUse, Place
@@ -84,67 +85,44 @@ class Computer:
 
     def run(
         self,
-        kill_at: int | None = None,
-        faults: Mapping[int, str] | None = None,
-        meet: Mapping[int, Callable[[], None]] | None = None,
-        *,
+        *how: Any,
         force: bool = False,
         overlap: timedelta = timedelta(0),
         keep_old: timedelta = timedelta(0),
+        **more: Any,
     ) -> list[Result] | None:
         """`rotate --yes`; None if it was killed."""
         options = RotateOptions(POLICY, force, overlap, overlap * 3, keep_old)
-        return self._process(lambda: self._rotate(options), kill_at, faults, meet)
+        return self._process(lambda: self._rotate(options), *how, **more)
 
-    def undo(
-        self,
-        kill_at: int | None = None,
-        faults: Mapping[int, str] | None = None,
-        meet: Mapping[int, Callable[[], None]] | None = None,
-    ) -> list[Result] | None:
+    def undo(self, *how: Any, **more: Any) -> list[Result] | None:
         """`undo --yes`."""
-        return self._process(self._undo, kill_at, faults, meet)
+        return self._process(self._undo, *how, **more)
 
-    def restore(
-        self,
-        kill_at: int | None = None,
-        faults: Mapping[int, str] | None = None,
-        meet: Mapping[int, Callable[[], None]] | None = None,
-    ) -> list[Result] | None:
+    def restore(self, *how: Any, **more: Any) -> list[Result] | None:
         """`restore -p PROFILE --yes`."""
-        return self._process(self._restore, kill_at, faults, meet)
+        return self._process(self._restore, *how, **more)
 
-    def delete_key(
-        self,
-        key_id: str,
-        kill_at: int | None = None,
-        faults: Mapping[int, str] | None = None,
-        meet: Mapping[int, Callable[[], None]] | None = None,
-    ) -> list[Result] | None:
+    def delete_key(self, key_id: str, *how: Any, **more: Any) -> list[Result] | None:
         """`delete-key KEY_ID`, signed by the profile."""
         self.oracle.consents = {(key_id, "Active"), (key_id, "Inactive")}
         try:
-            return self._process(lambda: self._delete_key(key_id), kill_at, faults, meet)
+            return self._process(lambda: self._delete_key(key_id), *how, **more)
         finally:
             self.oracle.consents = set()
 
-    def adopt(
-        self,
-        pair: Credentials,
-        kill_at: int | None = None,
-        faults: Mapping[int, str] | None = None,
-        meet: Mapping[int, Callable[[], None]] | None = None,
-    ) -> list[Result] | None:
+    def adopt(self, pair: Credentials, *how: Any, **more: Any) -> list[Result] | None:
         """`adopt --yes`: the pair goes into the profile, and is rotated at once."""
-        return self._process(lambda: self._adopt(pair), kill_at, faults, meet)
+        return self._process(lambda: self._adopt(pair), *how, **more)
 
     def _process(
         self,
         command: Callable[[], list[Result]],
-        kill_at: int | None,
-        faults: Mapping[int, str] | None,
-        meet: Mapping[int, Callable[[], None]] | None,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
     ) -> list[Result] | None:
+        """Where it is killed, which of its calls fail, what others do meanwhile: by the number of the point."""
         self.points.start(kill_at, faults, meet)
         self.progress = FakeProgress()
         self.account = FakeAccount(self.aws, self.points, self.account.identity, self.clock_off)

@@ -152,11 +152,9 @@ class FakeAccount:
         self.signs_in_as = identity
 
     def now(self) -> datetime:
-        """See the port."""
         return self._aws.now() + timedelta(seconds=self._clock_off)
 
     def look(self, pairs: Sequence[Credentials], *, patient: bool = False) -> Look:
-        """See the port."""
         self._fail(self._points.reach("look"), "iam:ListAccessKeys")
         self._clock_off = 0.0
         signer = self._accepted(pairs, PROPAGATION if patient else 0.0)
@@ -180,11 +178,9 @@ class FakeAccount:
             self._aws.pause(1.0)
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
-        """See the port."""
         self._signers = tuple(pairs)
 
     def prove(self, pair: Credentials, times: int) -> Identity:
-        """See the port."""
         self._fail(self._points.reach("prove"), "sts:GetCallerIdentity")
         until = self._aws.seconds + PROPAGATION
         row = 0
@@ -198,25 +194,21 @@ class FakeAccount:
         return self._known_as(self._aws.keys[pair.key_id], self.signs_in_as)
 
     def identify(self, pair: Credentials) -> Identity:
-        """See the port."""
         self._fail(self._points.reach("identify"), "sts:GetCallerIdentity")
         self._clock_off = 0.0
         return self._known_as(self._aws.keys[self._accepted([pair], 0.0).key_id], self.signs_in_as)
 
     def keys(self) -> tuple[AccessKey, ...]:
-        """See the port."""
         self._fail(self._points.reach("list"), "iam:ListAccessKeys")
         self._accepted(self._signers, PROPAGATION)
         return self._aws.listed(self._user)
 
     def last_use(self, key_id: str) -> LastUse | None:
-        """See the port."""
         if self._points.reach("last use") or "iam:GetAccessKeyLastUsed" in self._aws.denies:
             return None
         return self._aws.keys[key_id].use or LastUse(None)
 
     def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
-        """See the port."""
         sent = self.now()
         try:
             made = self._create(self._points.reach("create"))
@@ -241,11 +233,9 @@ class FakeAccount:
         return pair, AccessKey(pair.key_id, "Active", self._aws.keys[pair.key_id].created)
 
     def set_active(self, key_id: str, active: bool) -> None:
-        """See the port."""
         self._change("update", "iam:UpdateAccessKey", key_id, "Active" if active else "Inactive")
 
     def delete(self, key_id: str) -> None:
-        """See the port."""
         self._change("delete", "iam:DeleteAccessKey", key_id, None)
         self._aws.deleted_by_us.append(key_id)
 
@@ -308,7 +298,6 @@ class FakePlaces:
         self._points = points
 
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
-        """See the port."""
         self._points.reach("search")
         home = self._home
         held = {
@@ -323,7 +312,6 @@ class FakePlaces:
         return tuple(Holding(place, pair, place.path in home.away) for place, pair in read.items())
 
     def pairs(self) -> tuple[Holding, ...]:
-        """See the port."""
         home = self._home
         return tuple(
             Holding(place, pair)
@@ -332,7 +320,6 @@ class FakePlaces:
         )
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
-        """See the port."""
         self._points.reach("rehearse")
         self._refuse(places)
         return [
@@ -382,7 +369,6 @@ class FakePlaces:
             self._points.reach("restored")
 
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
-        """See the port."""
         for write in torn:
             self._points.reach("mend")
             if self.is_torn(write, old, new):
@@ -390,7 +376,6 @@ class FakePlaces:
                 self._points.reach("mended")
 
     def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
-        """See the port."""
         held = None if write.place.path in self._home.away else self._home.places.get(write.place)
         return isinstance(held, Mix) and {held.old, held.new} == {old, new}
 
@@ -404,7 +389,6 @@ class FakeStaging:
         self._points = points
 
     def reserve(self, name: str, places: Collection[Place] = ()) -> None:
-        """See the port."""
         self._met(self._points.reach("reserve"))
         self._records.setdefault((name, "staged"), None)
         self._points.reach("reserved")
@@ -424,31 +408,26 @@ class FakeStaging:
             raise Problem("no space left on the disk", "df -h")
 
     def get(self, name: str) -> dict[str, Credentials]:
-        """See the port."""
         pairs = {role: record[0] for (n, role), record in self._records.items() if n == name and record}
         self._home.stored |= set(pairs.values())
         return pairs
 
     def get_record(self, name: str) -> bytes | None:
-        """See the port."""
         for role in ("staged", "kept"):
             if record := self._records.get((name, role)):
                 return record[1]
         return None
 
     def names(self) -> tuple[str, ...]:
-        """See the port."""
         return tuple(sorted({name for name, _ in self._records}))
 
     def drop(self, name: str) -> None:
-        """See the port."""
         for role in ("staged", "kept"):
             self._points.reach("drop")
             self._records.pop((name, role), None)
         self._points.reach("dropped")
 
     def where(self, name: str) -> str:
-        """See the port."""
         return "the state folder"
 
 
@@ -460,50 +439,42 @@ class FakeNotes:
         self._points = points
 
     def names(self) -> tuple[str, ...]:
-        """See the port."""
         return tuple(self._home.notes)
 
     def load(self, name: str) -> Note | None:
-        """See the port."""
         note = self._home.notes.get(name)
         if isinstance(note, bytes):
             raise Unreadable("a note cannot be read", "rotate-my-key")
         return note
 
     def create(self, note: Note) -> None:
-        """See the port."""
         self._points.reach("new note")
         if note.name in self._home.notes:
             raise TryLater("a rotation of this key is under way", "rotate-my-key")
         self.save(note)
 
     def save(self, note: Note) -> None:
-        """See the port."""
         if self._points.reach("note") == "full":
             raise Problem("no space left on the disk", "df -h")
         self._home.notes[note.name] = note
         self._points.reach("noted")
 
     def remove(self, name: str) -> None:
-        """See the port."""
         self._points.reach("remove")
         self._home.notes.pop(name, None)
         self._points.reach("removed")
 
     def set_aside(self, name: str) -> str:
-        """See the port."""
         self._points.reach("set aside")
         self._home.notes.pop(name, None)
         return f"{name}.aside"
 
     def encode(self, note: Note) -> bytes:
-        """See the port."""
         record = repr(note).encode()
         self._home.encoded[record] = note
         return record
 
     def decode(self, record: bytes) -> Note:
-        """See the port."""
         try:
             return self._home.encoded[record]
         except KeyError:
@@ -518,14 +489,12 @@ class FakeHistory:
         self._points = points
 
     def add(self, past: Past) -> None:
-        """See the port."""
         if self._points.reach("history") == "full":
             raise Problem("no space left on the disk", "df -h")
         self._past.append(past)
         self._points.reach("history written")
 
     def entries(self) -> tuple[Past, ...]:
-        """See the port."""
         return tuple(self._past)
 
 
@@ -538,13 +507,10 @@ class FakeProgress:
         self.warnings: list[str] = []
 
     def doing(self, step: Step, note: Note | None) -> None:
-        """See the port."""
         self.doings.append(step)
 
     def did(self, did: Did) -> None:
-        """See the port."""
         self.dids.append(did)
 
     def warn(self, text: str) -> None:
-        """See the port."""
         self.warnings.append(text)
