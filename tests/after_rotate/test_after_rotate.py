@@ -438,14 +438,6 @@ def test_a_change_straight_back_is_none(tmp_path: Path) -> None:
         assert after.untold(note) == ("x",)
 
 
-def test_what_makes_no_sense_is_no_record(tmp_path: Path) -> None:
-    """Of a newer version, or torn."""
-    store = PendingChanges(str(tmp_path))
-    for text in ("", "{}", '{"version": 2}', "[]", '{"version": 1, "left": null}'):
-        (tmp_path / "AKIAOLD.json").write_text(text)
-        assert store.all() == ()
-
-
 def test_a_child_left_behind_is_not_waited_for(tmp_path: Path) -> None:
     """A command may start a service and end."""
     began = time.monotonic()

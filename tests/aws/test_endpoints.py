@@ -149,12 +149,3 @@ def test_nothing_is_sent_there(make_aws: Any, monkeypatch: Any, trap: Trap, how:
     with pytest.raises(Problem, match=r"endpoint|AWS_ENDPOINT_URL"):
         IamAccount(make_aws(), "work").look([PAIR])
     assert trap.count == 0
-
-
-def test_a_redirect_is_not_followed(make_aws: Any, odd: Any, page_reply: Any, trap: Trap) -> None:
-    """Signed requests go where they were meant to go, and nowhere else."""
-    odd.replies = [page_reply(status, Location=f"http://127.0.0.1:{trap.port}/") for status in (301, 302, 307, 308)]
-    for _ in range(4):
-        with pytest.raises(Problem):
-            IamAccount(make_aws(odd.url)).identify(PAIR)
-    assert trap.count == 0

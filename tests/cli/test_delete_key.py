@@ -90,14 +90,6 @@ def test_another_users_key(desk: Desk, make_key: MakeKey) -> None:
     assert desk.ids("bob")[second.key_id] == "Inactive"
 
 
-def test_json(desk: Desk, make_key: MakeKey) -> None:
-    """One object: the key as it was, and what was done."""
-    second = make_key(days=300, status="Inactive")
-    done = desk.run("delete-key", second.key_id, "--yes", "--json")
-    assert done.json["action"] == "deleted"
-    assert done.json["key"]["status"] == "Inactive"
-
-
 def test_denied(desk: Desk, make_key: MakeKey) -> None:
     """What AWS does not allow is exit 5, and changes nothing."""
     second = make_key(status="Inactive")

@@ -142,13 +142,6 @@ def test_status_and_delete_key(desk: Desk, admin: str) -> None:
 # A key that does not work any more
 
 
-def test_a_key_that_was_switched_off(desk: Desk, old: Credentials, admin: str) -> None:
-    """IAM tells whose it is; a new one takes its place, whatever its age, and it goes."""
-    desk.aws.set_status(old.key_id, "Inactive")
-    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
-    assert users(desk) == {"alice"}
-
-
 def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Callable[..., Credentials]) -> None:
     """Its age is no matter: it does not work."""
     young = make_key("bob", days=1)

@@ -44,13 +44,6 @@ def test_one_code_carries_the_whole_rotation(desk: Desk, old: Credentials, devic
     assert signers(desk, "GetCallerIdentity") == {"AKIA"}
 
 
-def test_the_code_of_the_option(desk: Desk, old: Credentials, device: Device) -> None:
-    """--mfa-code needs no terminal."""
-    done = desk.process("rotate", "--yes", "--mfa-code", device.code)
-    assert done.code == 0, done.text
-    assert list(desk.ids()) == [desk.held()] != [old.key_id]
-
-
 @pytest.mark.parametrize("asked", [{}, {"ROTATE_MY_KEY_MFA_SERIAL": "arn:aws:iam::1:mfa/x"}], ids=["no MFA", "set"])
 def test_no_code_is_asked_for_where_none_is_needed(desk: Desk, asked: dict[str, str]) -> None:
     """The plain call comes first; a device that is set, and a code that is given, change nothing."""

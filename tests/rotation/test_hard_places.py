@@ -6,9 +6,8 @@ Each has one clear line, a hint and the right exit code; the profile works as be
 import os
 import re
 import shutil
-import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -104,28 +103,7 @@ def test_the_disk_of_the_file_is_full(laptop: Laptop, pages: int) -> None:
     laptop.settled()
 
 
-def test_files_may_not_grow(laptop: Laptop) -> None:
-    """A limit for file sizes (ulimit -f) is met in the rehearsal."""
-    refused(laptop, said="exceed the file size limit", before=["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"])
-    laptop.settled()
-
-
 # Nothing may be written
-
-
-@pytest.fixture
-def unwritable(laptop: Laptop) -> Iterator[Laptop]:
-    """For root too: the file is made immutable."""
-    if not AS_ROOT or subprocess.run(["chattr", "+i", laptop.file], capture_output=True).returncode:
-        pytest.skip("NO IMMUTABLE FILES HERE: not tested")
-    yield laptop
-    subprocess.run(["chattr", "-i", laptop.file], check=True)
-
-
-def test_the_file_is_immutable(unwritable: Laptop) -> None:
-    """Refused before anything is made."""
-    refused(unwritable, said="unchangeable")
-    assert not any(call.action == "CreateAccessKey" for call in unwritable.aws.calls)
 
 
 @not_as_root
@@ -149,13 +127,6 @@ def test_a_read_only_file_in_a_read_only_folder(laptop: Laptop) -> None:
         refused(laptop, said="permission denied")
     finally:
         laptop.file.parent.chmod(0o700)
-
-
-def test_a_read_only_file(laptop: Laptop) -> None:
-    """It can be replaced all the same, and stays read-only."""
-    laptop.file.chmod(0o400)
-    laptop.settled()
-    assert stat.S_IMODE(laptop.file.stat().st_mode) == 0o400
 
 
 @not_as_root
@@ -301,26 +272,6 @@ def test_the_same_key_id_with_another_secret_elsewhere(laptop: Laptop) -> None:
     assert done.code == 0 and "stale" in done.err, done.text
     assert laptop.file.read_bytes().endswith(extra)
     laptop.works()
-
-
-def test_two_users_in_one_file(laptop: Laptop) -> None:
-    """Only the active profile's key changes, whatever stands beside it."""
-    bob = laptop.bobs_key()
-    extra = f"\n[bob]\naws_access_key_id = {bob.key_id}\naws_secret_access_key = {bob.secret}\n".encode()
-    laptop.original += extra
-    laptop.file.write_bytes(laptop.original)
-    laptop.settled()
-    assert laptop.file.read_bytes().endswith(extra)
-
-
-@pytest.mark.parametrize("crlf", [False, True], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("last", [b"", b"\n\n"], ids=["no line end", "two"])
-def test_line_ends(laptop: Laptop, crlf: bool, last: bytes) -> None:
-    """They stay, the missing one too."""
-    data = laptop.original + last
-    laptop.original = data.replace(b"\n", b"\r\n") if crlf else data
-    laptop.file.write_bytes(laptop.original)
-    laptop.settled()
 
 
 @pytest.mark.slow

@@ -25,13 +25,10 @@ Values = tuple[str, ...]
 Context = Mapping[str, Values]
 
 _KEYS = {
-    *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID"),
-    *("aws:RequestedRegion", "aws:TagKeys", "aws:TokenIssueTime", "aws:userid", "kms:ViaService"),
-    *("ses:FromAddress", "ses:Recipients", "sts:ExternalId", "sts:RoleSessionName"),
-    *("s3:prefix", "s3:x-amz-server-side-encryption", "secretsmanager:Name", "secretsmanager:SecretId"),
+    *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:TagKeys", "aws:TokenIssueTime", "aws:userid"),
+    *("kms:ViaService", "sts:ExternalId", "s3:prefix"),
 }
-_TAGGED = re.compile(r"(?:aws:(?:Request|Resource|Principal)|iam:Resource|secretsmanager:Resource)Tag/.+")
-_MANY = {"aws:TagKeys", "ses:Recipients"}  # such keys need ForAllValues: or ForAnyValue:
+_MANY = {"aws:TagKeys"}  # such keys need ForAllValues:
 _MFA = "aws:MultiFactorAuthPresent"
 
 
@@ -47,10 +44,8 @@ def _same(pattern: str, text: str) -> bool:
 
 _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {  # how to compare, and whether it is negated
     "StringEquals": (_same, False),
-    "StringNotEquals": (_same, True),
     "StringLike": (matches, False),
     "StringNotLike": (matches, True),
-    "ArnEquals": (matches, False),
     "ArnLike": (matches, False),
     "ArnNotEquals": (matches, True),
     "ArnNotLike": (matches, True),
@@ -66,12 +61,12 @@ def check(block: Mapping[str, Mapping[str, Any]]) -> None:
         if name != "Null" and name not in _OPERATORS:
             raise ValueError(operator)
         for key, values in keys.items():
-            if key not in _KEYS and not _TAGGED.fullmatch(key):
+            if key not in _KEYS:
                 raise ValueError(key)
             if (name == "Bool") != (key == _MFA) and name != "Null":
                 raise ValueError(f"{operator} on {key}")
             if (key in _MANY) != bool(quantity) and name != "Null":
-                raise ValueError(f"{operator} on {key}: a key with several values wants ForAllValues or ForAnyValue")
+                raise ValueError(f"{operator} on {key}: a key with several values wants ForAllValues")
             if any(not isinstance(value, str) or "${" in value for value in _list(values)):
                 raise ValueError(values)
 
@@ -96,13 +91,13 @@ def _holds(operator: str, wanted: Sequence[str], found: Values | None) -> bool:
 
     if found is None:
         return if_exists or quantity == "ForAllValues" or (negated and not quantity)
-    return (any if quantity == "ForAnyValue" else all)(map(fits, found))
+    return all(map(fits, found))
 
 
 def _parts(operator: str) -> tuple[str, str, bool]:
     """`ForAllValues:StringLikeIfExists` is ("ForAllValues", "StringLike", True)."""
     quantity, colon, name = operator.rpartition(":")
-    if colon and quantity not in ("ForAllValues", "ForAnyValue"):
+    if colon and quantity != "ForAllValues":
         raise ValueError(operator)
     return quantity, name.removesuffix("IfExists"), name.endswith("IfExists")
 

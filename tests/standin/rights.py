@@ -74,13 +74,7 @@ def asks(world: World, call: Call, signer: Signer, payload: Payload) -> list[Ask
 
 
 def _who(world: World, call: Call, signer: Signer) -> Context:
-    told: Context = {**policies.who(signer), "aws:PrincipalAccount": (world.account,)}
-    told |= {"aws:RequestedRegion": (call.region,), "aws:userid": (signer.user_id or world.account,)}
-    if world.organization.exists:
-        told["aws:PrincipalOrgID"] = (world.organization.id,)
-    if signer.user:
-        told |= {f"aws:PrincipalTag/{key}": (value,) for key, value in world.tags(signer.user).items()}
-    return told
+    return {**policies.who(signer), "aws:userid": (signer.user_id or world.account,)}
 
 
 def _other(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
@@ -90,16 +84,8 @@ def _other(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
 def _iam(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     given = iam.tags_in(payload)
     keys = [key for key, _ in given] or [str(v) for name, v in payload.items() if name.startswith("TagKeys.member.")]
-    context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given}
-    if keys:
-        context["aws:TagKeys"] = tuple(keys)
-    return [(f"iam:{call.action}", _iam_resource(world, call, signer, payload), context | _user_tags(world, payload))]
-
-
-def _user_tags(world: World, payload: Payload) -> Context:
-    user = world.iam.users.get(payload.get("UserName", ""))
-    tags = world.tags(user) if user else {}
-    return {f"{kind}:ResourceTag/{key}": (value,) for key, value in tags.items() for kind in ("aws", "iam")}
+    context: Context = {"aws:TagKeys": tuple(keys)} if keys else {}
+    return [(f"iam:{call.action}", _iam_resource(world, call, signer, payload), context)]
 
 
 def _iam_resource(world: World, call: Call, signer: Signer, payload: Payload) -> str:
@@ -119,8 +105,7 @@ def _iam_resource(world: World, call: Call, signer: Signer, payload: Payload) ->
 
 
 def _sts(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
-    named = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
-    context: Context = {key: (payload[name],) for key, name in named.items() if payload.get(name)}
+    context: Context = {"sts:ExternalId": (payload["ExternalId"],)} if payload.get("ExternalId") else {}
     return [(f"sts:{call.action}", payload.get("RoleArn") or "*", context)]
 
 
@@ -135,21 +120,15 @@ def _organizations(world: World, call: Call, signer: Signer, payload: Payload) -
 _S3_ACTIONS = {"ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket", "HeadObject": "GetObject"}
 
 
-def _tags(listed: Any) -> dict[str, str]:
-    return {tag["Key"]: tag.get("Value", "") for tag in listed or ()}
-
-
 def _ses(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     def arn(what: str) -> str:
         return f"arn:{world.settings.partition}:ses:{call.region}:{world.account}:{what}"
 
     if call.action == "SendEmail":
         sender = parseaddr(payload.get("FromEmailAddress") or "")[1]
-        to = [address for each in (payload.get("Destination") or {}).values() for address in each or ()]
-        context: Context = {"ses:FromAddress": (sender,), "ses:Recipients": tuple(to)}
-        needs: Needs = [("ses:SendEmail", arn(f"identity/{services.identity_of(world, call.region, sender)}"), context)]
+        needs: Needs = [("ses:SendEmail", arn(f"identity/{services.identity_of(world, call.region, sender)}"), {})]
         if payload.get("ConfigurationSetName"):
-            needs.append(("ses:SendEmail", arn(f"configuration-set/{payload['ConfigurationSetName']}"), context))
+            needs.append(("ses:SendEmail", arn(f"configuration-set/{payload['ConfigurationSetName']}"), {}))
         return needs
     name = payload.get("EmailIdentity")
     return [(f"ses:{call.action}", arn(f"identity/{name}") if name else "*", {})]
@@ -178,16 +157,12 @@ def _secretsmanager(world: World, call: Call, signer: Signer, payload: Payload) 
     action = f"secretsmanager:{call.action}"
     if call.action == "ListSecrets":
         return [(action, "*", {})]
-    secret, given = services.secret_of(world, call, payload), _tags(payload.get("Tags"))
+    secret, given = services.secret_of(world, call, payload), [tag["Key"] for tag in payload.get("Tags") or ()]
     name = str(payload.get("SecretId") or payload.get("Name") or "")
     arn = secret.arn if secret else name
     if not arn.startswith("arn:"):
         arn = f"arn:{world.settings.partition}:secretsmanager:{call.region}:{world.account}:secret:{name}-AbCdEf"
-    context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given.items()}
-    context |= {"aws:TagKeys": tuple(given)} if given else {}
-    tags = secret.tags if secret else {}
-    context |= {f"{who}:ResourceTag/{k}": (v,) for k, v in tags.items() for who in ("aws", "secretsmanager")}
-    context[f"secretsmanager:{'Name' if call.action == 'CreateSecret' else 'SecretId'}"] = (name,)
+    context: Context = {"aws:TagKeys": tuple(given)} if given else {}
     needs: Needs = [(action, arn, context)]
     if call.action == "CreateSecret" and given:
         needs.append(("secretsmanager:TagResource", arn, context))
@@ -212,8 +187,6 @@ def _s3(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     bucket, key, headers = payload.get("Bucket", ""), payload.get("Key"), payload.get("Headers", {})
     arn = f"arn:{world.settings.partition}:s3:::{bucket}" + (f"/{key}" if key is not None else "")
     context: Context = {"s3:prefix": (payload["prefix"],)} if "prefix" in payload else {}
-    name = "x-amz-server-side-encryption"
-    context |= {f"s3:{name}": (headers[name],)} if name in headers else {}
     needs: Needs = [(action, arn if bucket else "*", context)]
     if call.action == "PutObject" and headers.get("x-amz-tagging"):
         needs.append(("s3:PutObjectTagging", arn, context))
@@ -221,7 +194,13 @@ def _s3(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     found = held.keys.get(key or "") if held else None
     if action == "s3:GetObject" and held and not found:  # who may not list is not told that it is not there
         needs.append(("s3:ListBucket", arn.rpartition("/" + str(key))[0], {}))
-    kms = headers.get(f"{name}-aws-kms-key-id") if call.action == "PutObject" else found.kms_key_id if found else ""
+    kms = (
+        headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+        if call.action == "PutObject"
+        else found.kms_key_id
+        if found
+        else ""
+    )
     used = {"PutObject": "GenerateDataKey", "GetObject": "Decrypt"}.get(call.action)
     return [*needs, _kms(world, call, used, kms)] if used and kms else needs
 

@@ -216,8 +216,3 @@ class StandIn(Account, Trouble):
         """The numbers of all accounts, the main one first."""
         with self._front.lock:
             return list(self._front.organization.worlds)
-
-    @property
-    def organization_id(self) -> str:
-        """For `aws:PrincipalOrgID`."""
-        return self._front.organization.id
