@@ -7,17 +7,17 @@ So do the signals of a computer that goes down (SIGTERM) and of a terminal that 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain, islice
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 INTERRUPTED = "Interrupted. Run `rotate-my-key` again to finish; your profile works."
 _SLICE = 0.1  # seconds
+_PIECES = 1000  # of a long result that are written at once: 10 KB of JSON
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -180,9 +181,14 @@ class App:
     def out(self, text: str, *, exact: bool = False) -> None:
         """A result, on stdout, fitted to the terminal; `exact` as it is, for programs. Raises Problem if it cannot be
         written: what it tells of is done all the same."""
-        text = text if exact else self._fitted(text, sys.stdout)
+        self.put((text if exact else self._fitted(text, sys.stdout), "\n"))
+
+    def put(self, pieces: Iterable[str]) -> None:
+        """A result as it is, written while it is made: the whole of a long one is never in memory. Raises as `out`."""
+        left = iter(pieces)
         try:
-            click.echo(text, color=self._color)
+            while some := list(islice(left, _PIECES)):
+                click.echo("".join(some), nl=False, color=self._color)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -190,10 +196,9 @@ class App:
 
     def json(self, value: dict[str, Any]) -> None:
         """The result as one JSON object on stdout."""
-        text = io.StringIO()  # dumps() would hold every bit of a long text at once
-        json.dump({"version": JSON_VERSION, **value}, text, indent=2, ensure_ascii=not _is_utf8(sys.stdout))
         self.result_given = True
-        self.out(text.getvalue(), exact=True)
+        encoder = json.JSONEncoder(indent=2, ensure_ascii=not _is_utf8(sys.stdout))
+        self.put(chain(encoder.iterencode({"version": JSON_VERSION, **value}), ("\n",)))
 
     def say(self, text: str, *, exact: bool = False) -> None:
         """Talk, on stderr; not with --quiet."""

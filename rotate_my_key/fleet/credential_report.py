@@ -11,7 +11,6 @@ switched off and on since, so its age must be listed. Whoever has more keys than
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from .model import FleetKey, FleetUser
 _NOTHING = {"N/A", "no_information", "not_supported", ""}
 _NEVER = LastUse(None)
 _MINUTE = timedelta(minutes=1)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # as of a file that is opened with newline=""
 _SLOT = re.compile(r"access_key_\d+(?=_active$)")
 _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(?:user/.+|root)", re.DOTALL)
 
@@ -47,7 +47,7 @@ _Row = Mapping[str, str]  # by column
 def entries(text: str, account: str) -> Iterator[ReportEntry]:
     """Read a report of the account with this number. Raises Problem naming the line for what cannot be read: no row is
     passed over in silence."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader((line[0] for line in _LINE.finditer(text)), strict=True)  # a StringIO would take 4 bytes a letter
     try:
         head = [name.strip() for name in next(rows, [])]
         slots = [match[0] for name in head if (match := _SLOT.match(name))] or ["access_key_1"]

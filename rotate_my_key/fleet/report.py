@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from .. import __version__
 from ..core.errors import WrongUsage
 from ..core.hints import Hint
-from ..core.policy import format_duration, join, number, span
+from ..core.policy import format_duration, join, number, span, stamp
 from ..settings.fleet import WHO, Exempt, FleetSettings, Rule, Who
 from .judge import (
     BENCHMARK,
@@ -125,7 +126,7 @@ def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[R
     """Each key with itself: by its ID if both know that, else by its user and date."""
     covered = frozenset(survey.account.number for survey in surveys if not survey.problem)
     both = covered & earlier.accounts
-    here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, time(row.key.created))) if name}
+    here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, stamp(row.key.created))) if name}
     there = {name for key in earlier.keys if _needy(key) for name in (key["key_id"], (key["arn"], key["created"]))}
     solved = []
     for key in earlier.keys:
@@ -137,7 +138,7 @@ def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[R
         for row in rows
         if row.account.number in both
         and row.attention
-        and not ({row.key.key_id, (row.user.arn, time(row.key.created))} - {None}) & there
+        and not ({row.key.key_id, (row.user.arn, stamp(row.key.created))} - {None}) & there
     ]
     return ReportChange(earlier, solved, new, sorted(covered ^ earlier.accounts))
 
@@ -208,48 +209,15 @@ def make(
 
 def values(report: KeyReport) -> dict[str, Any]:
     """All of it: every account, every key."""
-    settings, counts = report.settings, report.counts
     return {
-        "at": time(report.now),
-        "by": report.origin.by,
-        "organization": report.origin.organization,
-        "command": report.origin.command,
+        "at": stamp(report.now),
+        **report.origin._asdict(),
         "program": __version__,
-        "limits": {
-            "where": settings.where,
-            "fingerprint": settings.fingerprint,
-            "max_age": format_duration(settings.policy.max_age),
-            "remind_before": format_duration(settings.policy.remind_before),
-            "unused_after": format_duration(settings.unused_after),
-        },
-        "counts": {
-            **{name: getattr(counts, name) for name in ("accounts", "failed", "users", "with_keys", "keys")},
-            **{standing.value: number for standing, number in counts.standings.items()},
-            **{name: getattr(counts, name) for name in ("unused", "uncertain")},
-        },
+        "limits": _limits(report.settings),
+        "counts": _counts(report.counts),
         "benchmark": f"{BENCHMARK} {VERSIONS[0]}",
-        "controls": [
-            {
-                "number": control.number,
-                "v5": control.numbers[1],
-                "v7": control.numbers[2],
-                "title": control.title,
-                "unit": control.unit.value,
-                **figure._asdict(),
-                "rate": figure.rate,
-            }
-            for control, figure in report.figures.items()
-        ],
-        "ages": [
-            {
-                "from": format_duration(bar.start),
-                "to": format_duration(bar.end) if bar.end is not None else None,
-                "verdict": bar.verdict.value,
-                "keys": bar.keys,
-                "exempt": bar.exempt,
-            }
-            for bar in report.ages
-        ],
+        "controls": [_control(*each) for each in report.figures.items()],
+        "ages": [_age(bar) for bar in report.ages],
         "accounts": [_account(survey) for survey in report.surveys],
         "sign_ins": _Each(report.sign_ins, _sign_in),
         "since": _since(report.change) if report.change else None,
@@ -257,10 +225,36 @@ def values(report: KeyReport) -> dict[str, Any]:
     }
 
 
+def _limits(settings: FleetSettings) -> dict[str, str]:
+    ages = {"max_age": settings.policy.max_age, "remind_before": settings.policy.remind_before}
+    ages["unused_after"] = settings.unused_after
+    said = {name: format_duration(age) for name, age in ages.items()}
+    return {"where": settings.where, "fingerprint": settings.fingerprint, **said}
+
+
+def _counts(counts: KeyCounts) -> dict[str, int]:
+    return {
+        **{name: getattr(counts, name) for name in ("accounts", "failed", "users", "with_keys", "keys")},
+        **{standing.value: number for standing, number in counts.standings.items()},
+        **{name: getattr(counts, name) for name in ("unused", "uncertain")},
+    }
+
+
+def _control(control: Control, figure: Figure) -> dict[str, Any]:
+    numbers = dict(zip(("number", "v5", "v7"), control.numbers, strict=True))
+    said = {"title": control.title, "unit": control.unit.value}
+    return {**numbers, **said, **figure._asdict(), "rate": figure.rate}
+
+
+def _age(bar: AgeBar) -> dict[str, Any]:
+    ends = {"from": format_duration(bar.start), "to": format_duration(bar.end) if bar.end is not None else None}
+    return {**ends, "verdict": bar.verdict.value, "keys": bar.keys, "exempt": bar.exempt}
+
+
 def _since(change: ReportChange) -> dict[str, Any]:
     earlier = change.earlier
     return {
-        "at": time(earlier.at),
+        "at": stamp(earlier.at),
         "sha256": earlier.sha256,
         "fingerprint": earlier.fingerprint,
         "counts": dict(earlier.counts),
@@ -283,8 +277,8 @@ def _sign_in(each: SignIn) -> dict[str, Any]:
         "user": user.name,
         "arn": user.arn,
         "mfa": user.mfa,
-        "signed_in": time(user.signed_in) if user.signed_in else None,
-        "password_set": time(user.password_set) if user.password_set else None,
+        "signed_in": stamp(user.signed_in),
+        "password_set": stamp(user.password_set),
         "cis": [control.number for control in each.fails],
     }
 
@@ -303,18 +297,13 @@ class _Each(list[dict[str, Any]]):
         return map(self._told, self._found)
 
 
-def time(moment: datetime) -> str:
-    """`2026-02-04T09:00:00+00:00`."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
-
-
 def _account(survey: AccountSurvey) -> dict[str, Any]:
     return {
         "account": survey.account.number,
         "name": survey.account.name,
         "users": sum(not user.is_root for user in survey.users),
         "source": survey.source.value,
-        "at": time(survey.at) if survey.at else None,
+        "at": stamp(survey.at),
         "problem": {"message": survey.problem, "hint": survey.hint, "code": survey.code} if survey.problem else None,
         "notes": list(survey.notes),
     }
@@ -322,7 +311,6 @@ def _account(survey: AccountSurvey) -> dict[str, Any]:
 
 def _key(row: Row) -> dict[str, Any]:
     key, use = row.key, row.key.last_use
-    used_at = time(use.at) if use and use.at else None
     return {
         "account": row.account.number,
         "account_name": row.account.name,
@@ -331,12 +319,12 @@ def _key(row: Row) -> dict[str, Any]:
         "key_id": key.key_id,
         "active": key.active,
         "verdict": row.standing.value,
-        "created": time(key.created),
+        "created": stamp(key.created),
         "exact": row.exact,
         "age_days": row.age.days,
-        "due": time(row.policy.due_at(key.created)),
-        "overdue": time(row.policy.overdue_at(key.created)),
-        "last_use": {"at": used_at, "service": use.service, "region": use.region} if use else None,
+        "due": stamp(row.policy.due_at(key.created)),
+        "overdue": stamp(row.policy.overdue_at(key.created)),
+        "last_use": {"at": stamp(use.at), "service": use.service, "region": use.region} if use else None,
         "unused": row.unused,
         "exempt": row.exempt,
         "exempt_until": str(row.until) if row.until else None,
@@ -356,17 +344,24 @@ _HEAD = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def table(report: KeyReport) -> str:
-    """Every key, in the order of the report; first a row for each account that could not be looked at."""
-    out = io.StringIO()
-    rows = csv.DictWriter(out, _HEAD, restval="", extrasaction="ignore", lineterminator="\n")
-    rows.writeheader()
+class _Line:
+    """What csv writes into; it gives back what is written, a row at a time."""
+
+    @staticmethod
+    def write(text: str) -> str:
+        """The row itself."""
+        return text
+
+
+def table(report: KeyReport) -> Iterator[str]:
+    """CSV, line by line: every key, in the order of the report; first each account that could not be looked at."""
+    rows = csv.DictWriter(_Line, _HEAD, restval="", extrasaction="ignore", lineterminator="\n")
+    yield rows.writeheader()
     for survey in report.surveys:
         if survey.problem:
             there = {"account": survey.account.number, "account_name": safe(survey.account.name)}
-            rows.writerow({"verdict": "problem", **there, "problem": safe(survey.problem)})
-    rows.writerows(_cells(_key(row)) for row in report.rows)
-    return out.getvalue()
+            yield rows.writerow({"verdict": "problem", **there, "problem": safe(survey.problem)})
+    yield from (rows.writerow(_cells(_key(row))) for row in report.rows)
 
 
 def safe(text: str) -> str:
@@ -379,27 +374,19 @@ def _cells(key: Mapping[str, Any]) -> dict[str, str]:
     use = key["last_use"] or {"at": "unknown", "service": "", "region": ""}
     flat = {"last_used": use["at"], "last_used_service": use["service"], "last_used_region": use["region"]}
     flat |= {"owner": key["owner"]["name"], "owner_address": key["owner"]["address"], "cis": " ".join(key["cis"])}
-    words = {True: "yes", False: "no", None: ""}
-    said = {**key, **flat}.items()
-    return {
-        name: safe(words[value] if value is None or isinstance(value, bool) else str(value))
-        for name, value in said
-        if name in _HEAD
-    }
+    return {name: safe(_plain(value)) for name, value in {**key, **flat}.items() if name in _HEAD}
+
+
+def _plain(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: ""}[value]
+    return str(value)
 
 
 # In units of the drawing, which grows and shrinks with the page.
 WIDTH = 360
 _ROW, _BAR = 24, 16
 _LABEL, _NUMBER = 88, 56  # room for the words left and right of the bars
-STATUS_WORDS = {
-    Status.ROOT: "root",
-    Status.OVERDUE: "overdue",
-    Status.DUE: "due",
-    Status.FRESH: "fresh",
-    Status.EXEMPT: "exempt",
-    Status.INACTIVE: "inactive",
-}
 
 
 def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
@@ -407,7 +394,7 @@ def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
     ages = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in report.ages]
     yield _chart("Ages of active keys, without root", ages)
     standings = report.counts.standings.items()
-    yield _chart("Verdicts", [(STATUS_WORDS[each], {each.value: number}) for each, number in standings])
+    yield _chart("Verdicts", [(each.value, {each.value: number}) for each, number in standings])
 
 
 def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> dict[str, Any]:
@@ -451,8 +438,9 @@ class DataFile(NamedTuple):
     sha256: str
 
 
-def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = ()) -> str:
-    """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
+def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = ()) -> Iterator[str]:
+    """The page, in pieces: with the keys that need attention, or with `every` key. docs/it/report.md says what is on
+    it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here: no other form needs it
 
     engine = Environment(
@@ -464,13 +452,13 @@ def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = 
     )
     engine.filters.update(
         day=day,
+        span=span,
+        used=lambda use: re.sub("^(last )?used? ", "", used(use, report.now)),
         moment=lambda at: f"{day(at.astimezone(UTC))}, {at.astimezone(UTC):%H:%M} UTC",
         number=lambda value: f"{value:,}",
         count=number,
     )
-    stream = engine.get_template("page.html.j2").stream(_values(report, every), twins=twins)
-    stream.enable_buffering(500)  # render() would hold each of the parts, 20 MB of them
-    return "".join(stream)
+    return engine.get_template("page.html.j2").generate(_values(report, every), twins=twins)
 
 
 def stem(report: KeyReport, account: str = "") -> str:
@@ -481,64 +469,51 @@ def stem(report: KeyReport, account: str = "") -> str:
 def keep(report: KeyReport, name: str, put: Callable[[str, bytes], None], *, every: bool = False) -> list[DataFile]:
     """Hand JSON, CSV and the page, which names the two, to `put`, each with its file name; `name` is their stem."""
     kept: list[DataFile] = []
-    for ending, text in (("json", _json), ("csv", table), ("html", lambda it: page(it, every=every, twins=kept))):
-        data = text(report).encode()
-        put(f"{name}.{ending}", data)
+    for ending, form in (("json", _json), ("csv", table), ("html", lambda it: page(it, every=every, twins=kept))):
+        file = io.BytesIO()
+        file.writelines(piece.encode() for piece in form(report))
+        put(f"{name}.{ending}", data := file.getvalue())
         kept.append(DataFile(f"{name}.{ending}", sha256(data).hexdigest()))
     return kept
 
 
-def _json(report: KeyReport) -> str:
+def _json(report: KeyReport) -> Iterator[str]:
     """As `--json` prints it."""
-    text = io.StringIO()
-    json.dump({"version": _VERSION, **values(report)}, text, indent=2, ensure_ascii=False)
-    return f"{text.getvalue()}\n"
+    yield from json.JSONEncoder(indent=2, ensure_ascii=False).iterencode({"version": _VERSION, **values(report)})
+    yield "\n"
 
 
 def _values(report: KeyReport, every: bool) -> dict[str, Any]:
-    settings, counts = report.settings, report.counts
-    policy, standings = settings.policy, counts.standings
-    rows = report.rows if every else report.listed
-    seen = [survey.at for survey in report.surveys if survey.at]
+    """What the template sees besides the report's own."""
+    settings, surveys = report.settings, report.surveys
+    policy, standings = settings.policy, report.counts.standings
     return {
-        "now": report.now,
+        **{name: getattr(report, name) for name in KeyReport.__slots__},
         "version": __version__,
-        "origin": report.origin,
-        "settings": settings,
         "exempt_rules": join(_rules(settings.exempt, report.now)),
         "limited": join(_said_of(each, report.now) for each in settings.limits),
-        "oldest": min(seen, default=None),
-        "limits": {
-            "due": span(max(policy.max_age - policy.remind_before, timedelta(0))),
-            "overdue": span(policy.max_age),
-            "unused": span(settings.unused_after),
-        },
-        "counts": counts,
+        "oldest": min((survey.at for survey in surveys if survey.at), default=None),
+        "due_after": max(policy.max_age - policy.remind_before, timedelta(0)),
         "tiles": [  # what to see first: kind (its colour), words, number
             ("root", "of root (delete them)", standings[Status.ROOT]),
             ("overdue", "overdue", standings[Status.OVERDUE]),
             ("due", "due", standings[Status.DUE]),
-            ("unused", f"not used for {span(settings.unused_after)}", counts.unused),
+            ("unused", f"not used for {span(settings.unused_after)}", report.counts.unused),
         ],
         "charts": list(_charts(report)),
         "benchmark": BENCHMARK,
         "versions": VERSIONS,
-        "figures": report.figures,
-        "change": report.change,
         "compared": list(_compared(report)),
         "changed": list(_changed(report.change)),
-        "sign_ins": report.sign_ins,
-        "failed": [survey for survey in report.surveys if survey.problem],
-        "unreported": sum(not each.problem and each.source.value == "lists" for each in report.surveys),
-        "notes": [(survey.account, note) for survey in report.surveys for note in survey.notes],
+        "failed": [survey for survey in surveys if survey.problem],
+        "unreported": sum(not each.problem and each.source.value == "lists" for each in surveys),
+        "notes": [(survey.account, note) for survey in surveys for note in survey.notes],
         "sums": SUMS,
-        "accounts": _accounts(report.surveys, report.rows),
+        "accounts": _accounts(surveys, report.rows),
         "owners": _owners(report.rows),
         "total": _sum("All", report.rows),
         "exempt": _exempt(report.rows),
-        "several": len(report.surveys) > 1,
-        "rows": _Each(rows, lambda row: _row(row, report.now)),
-        "rest": len(report.rows) - len(rows),
+        "listed": report.rows if every else report.listed,
     }
 
 
@@ -584,25 +559,7 @@ def _changed(change: ReportChange | None) -> Iterator[tuple[str, str, str, str, 
         yield str(row.account), row.user.name, row.key.key_id or "", "needed nothing", row.kind
 
 
-def _row(row: Row, now: datetime) -> dict[str, Any]:
-    use = used(row.key.last_use, now).removeprefix("last ").removeprefix("used ").removeprefix("use ")
-    return {
-        "kind": row.kind,
-        "verdict": STATUS_WORDS[row.standing] if row.kind != "unused" else "unused",
-        "account": row.account,
-        "user": row.user.name,
-        "key": row.key.key_id or "",
-        "age": span(row.age, at_least=not row.exact),
-        "created": day(row.key.created),
-        "use": use,
-        "owner": row.owner.name,
-        "address": row.owner.address if row.owner.address != row.owner.name else "",
-        "remark": row.remark,
-        "cis": ", ".join(control.number for control in row.fails),
-    }
-
-
-SUMS = ("Keys", *(STATUS_WORDS[each].capitalize() for each in Status), "Unused")
+SUMS = ("Keys", *(each.value.capitalize() for each in Status), "Unused")
 
 
 def _sum(name: str, rows: Iterable[Row]) -> dict[str, Any]:

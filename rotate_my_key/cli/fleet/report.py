@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...core.errors import Problem, WrongUsage, explain
@@ -114,10 +115,11 @@ def _put(app: App, found: KeyReport, called: Sequence[RecallCurve] | None, *, ev
         recalls = {} if called is None else {"recalls": [curve_json(each) for each in called]}
         app.json({**values(found), **recalls})
     elif form["as_csv"]:
-        app.out(table(found).rstrip("\n"), exact=True)
+        app.put(table(found))
+    elif form["as_html"]:
+        app.put(chain(page(found, every=every), ("\n",)))
     else:
-        text = page(found, every=every).rstrip("\n") if form["as_html"] else report_text(found, app, every=every)
-        app.out(text, exact=True)
+        app.out(report_text(found, app, every=every), exact=True)
 
 
 def _recalls(

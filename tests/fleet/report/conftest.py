@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.model import AccessKey, LastUse
+from rotate_my_key.fleet import report as forms
 from rotate_my_key.fleet.report import KeyReport, make
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
@@ -23,6 +24,16 @@ SETTINGS = FleetSettings(
     exempt=Exempt(names=("svc-*",)),
     where="fleet.ini",
 )
+
+
+def page(made: KeyReport, **more: Any) -> str:
+    """The page, whole."""
+    return "".join(forms.page(made, **more))
+
+
+def table(made: KeyReport) -> str:
+    """The CSV, whole."""
+    return "".join(forms.table(made))
 
 
 @pytest.fixture

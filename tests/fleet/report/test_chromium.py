@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rotate_my_key.fleet.report import KeyReport, page
+from rotate_my_key.fleet.report import KeyReport
 from tests.fleet.fakes import FakeDirectory
+
+from .conftest import page
 
 Make = Callable[..., KeyReport]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

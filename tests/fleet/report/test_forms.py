@@ -24,17 +24,15 @@ from rotate_my_key.fleet.report import (
     KeyReport,
     ReportOrigin,
     keep,
-    page,
     read_earlier,
     safe,
     stem,
-    table,
     values,
 )
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory
 
-from .conftest import SETTINGS
+from .conftest import SETTINGS, page, table
 
 Make = Callable[..., KeyReport]
 CSS = (Path(rotate_my_key.fleet.report.__file__).parent / "templates" / "report" / "page.css").read_text()
@@ -103,10 +101,11 @@ def read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_csv(report: Make) -> None:
-    """A row a key, whole ids, every key."""
+def test_csv(report: Make, accounts: list[FakeDirectory]) -> None:
+    """A row a key, whole ids, every key; a number is no truth value."""
+    accounts[0].user("new", 1)
     rows = {row["user"]: row for row in read(table(report()))}
-    assert len(rows) == 8
+    assert (len(rows), rows["new"]["age_days"]) == (9, "1")
     assert rows["overdue"]["key_id"] == "AKIA1111000000000003"
     assert rows["overdue"]["last_used"] == "2026-11-24T12:00:00+00:00"
     assert (rows["overdue"]["age_days"], rows["overdue"]["exact"], rows["overdue"]["cis"]) == ("98", "yes", "1.14")
