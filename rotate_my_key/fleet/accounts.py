@@ -185,21 +185,10 @@ def _listed(name: str, read: Callable[[Any], T], answer: Answer) -> tuple[list[T
     return [read(entry) for entry in answer[name]], answer.get("NextToken") or None
 
 
-def _id(entry: Any) -> str:
-    return str(entry["Id"])
-
-
-def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool, str]], str | None]:
+def _account(entry: Any) -> tuple[AwsAccount, bool, str]:
     """With whether it is active, and its ARN. `State` has taken the place of `Status` (retired in September 2026)."""
-    found = [
-        (
-            AwsAccount(entry["Id"], entry.get("Name", "")),
-            (entry.get("State") or entry.get("Status")) == "ACTIVE",
-            entry.get("Arn", ""),
-        )
-        for entry in answer["Accounts"]
-    ]
-    return found, answer.get("NextToken") or None
+    active = (entry.get("State") or entry.get("Status")) == "ACTIVE"
+    return AwsAccount(entry["Id"], entry.get("Name", "")), active, entry.get("Arn", "")
 
 
 class AwsOrganization:
@@ -226,7 +215,7 @@ class AwsOrganization:
 
     def accounts(self) -> tuple[AwsAccount, ...]:
         """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
-        entries = list(self._calls.pages("organizations:ListAccounts", _accounts, {}, "NextToken"))
+        entries = self._of("ListAccounts", "Accounts", _account)
         self.left_out = tuple(account for account, active, _ in entries if not active)
         self.number = next((arn.split("/")[1] for _, _, arn in entries if arn.count("/") == 2), "")
         return tuple(account for account, active, _ in entries if active)
@@ -234,9 +223,9 @@ class AwsOrganization:
     def within(self, unit: str) -> set[str]:
         """ListAccountsForParent of an organizational unit, or of the root, and of all units below: account numbers.
         Raises Gone, Denied."""
-        found = set(self._of("ListAccountsForParent", "Accounts", _id, ParentId=unit))
-        for below in self._of("ListOrganizationalUnitsForParent", "OrganizationalUnits", _id, ParentId=unit):
-            found |= self.within(below)
+        found = {str(each["Id"]) for each in self._of("ListAccountsForParent", "Accounts", dict, ParentId=unit)}
+        for below in self._of("ListOrganizationalUnitsForParent", "OrganizationalUnits", dict, ParentId=unit):
+            found |= self.within(str(below["Id"]))
         return found
 
     def tags(self, account: AwsAccount) -> Mapping[str, str]:

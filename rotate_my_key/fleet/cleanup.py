@@ -176,35 +176,21 @@ def cleanup_line(swept: CleanupResult) -> str:
     return f"{swept.user or 'new keys'} in {swept.account}:{key} {word} ({swept.why})"
 
 
-_WORKERS = 8
+def whereabouts(organization: AwsOrganization, settings: Accounts, user: str, but: str) -> dict[str, bool | None]:
+    """Of each account that the settings mean, `but` for one: whether it has a user of that name, None if that cannot be
+    known. Raises Interrupted."""
 
+    def has(account: AwsAccount) -> bool | None:
+        try:
+            organization.directory(account).find(user)
+        except Problem as problem:
+            return False if isinstance(problem, Gone) else None
+        return True
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """The accounts that have a user of that name, how many were looked at, and in how many that was not possible."""
-
-    found: tuple[str, ...] = ()
-    looked: int = 0
-    unknown: int = 0
-
-
-def whereabouts(organization: AwsOrganization, settings: Accounts, user: str, but: str) -> Whereabouts:
-    """Look in every account that the settings mean, `but` for one. Raises Interrupted; all else is counted."""
-    if not settings.role:
-        return Whereabouts()
     try:
-        accounts = accounts_of(organization, replace(settings, but=(*settings.but, but)))
+        others = replace(settings, but=(*settings.but, but))
+        accounts = accounts_of(organization, others) if settings.role else ()
     except Problem:
-        return Whereabouts()
-    with Pool(_WORKERS) as pool:
-        answers = pool.map(lambda account: _is_there(organization, account, user), accounts)
-    found = tuple(account.number for account, answer in zip(accounts, answers, strict=True) if answer)
-    return Whereabouts(found, len(accounts), sum(answer is None for answer in answers))
-
-
-def _is_there(organization: AwsOrganization, account: AwsAccount, user: str) -> bool | None:
-    try:
-        organization.directory(account).find(user)
-    except Problem as problem:
-        return False if isinstance(problem, Gone) else None
-    return True
+        return {}
+    with Pool(8) as pool:
+        return dict(zip((each.number for each in accounts), pool.map(has, accounts), strict=True))

@@ -188,7 +188,7 @@ def _ours() -> Iterator[tuple[str, str]]:
             files = [name for name in files if name not in _OTHER_ROOMS]
         folders[:] = [name for name in folders if name != "__pycache__"]
         inside = os.path.relpath(folder, os.path.dirname(_HERE)).replace(os.sep, "/")
-        yield from ((f"{inside}/{name}", os.path.join(folder, name)) for name in files if _is_wanted(name))
+        yield from ((f"{inside}/{name}", os.path.join(folder, name)) for name in files if not name.endswith(_COMPILED))
 
 
 def _theirs(found: Distribution) -> Iterator[tuple[str, str]]:
@@ -204,13 +204,9 @@ def _theirs(found: Distribution) -> Iterator[tuple[str, str]]:
         elif file.parts[:2] == ("botocore", "data"):
             wanted = len(file.parts) == 3 or file.parts[2] in WIDE
         else:
-            wanted = _is_wanted(file.name)
+            wanted = not file.name.endswith(_COMPILED)
         if wanted:
             yield "/".join(file.parts), str(found.locate_file(file))
-
-
-def _is_wanted(name: str) -> bool:
-    return not name.endswith(_COMPILED)
 
 
 def _added(path: str) -> Iterator[tuple[str, str]]:

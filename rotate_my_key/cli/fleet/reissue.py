@@ -96,16 +96,17 @@ class _Command:
     def _elsewhere(self, user: str, here: str, problem: Problem) -> Problem:
         """That they are not in that account, and where they are."""
         there = whereabouts(self._assembly.organization, self._settings.accounts, user, here)
+        found = [each for each, has in there.items() if has]
         said = f"there is no user {user} in {here}"
-        if there.found:
-            which = there.found[0] if len(there.found) == 1 else "NUMBER"
-            hint = again(self._app, "--account", which, but=("account",))
-            return Gone(f"{said}, but there is one in {join(there.found)}", hint)
-        if not there.looked and self._options["account"]:
+        if found:
+            hint = again(self._app, "--account", found[0] if len(found) == 1 else "NUMBER", but=("account",))
+            return Gone(f"{said}, but there is one in {join(found)}", hint)
+        if not there and self._options["account"]:
             return problem
-        unknown = f" ({there.unknown} of them could not be checked)" if there.unknown else ""
-        if there.looked:
-            said = f"{said}, nor in any of {number(there.looked, 'other account')}{unknown}"
+        missed = sum(has is None for has in there.values())
+        unknown = f" ({missed} of them could not be checked)" if missed else ""
+        if there:
+            said = f"{said}, nor in any of {number(len(there), 'other account')}{unknown}"
         return Gone(said, again(self._app, "--account", "NUMBER", but=("account",)))
 
     def _write_link(self, handed: HandoverResult) -> None:
