@@ -7,8 +7,9 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
@@ -106,11 +107,8 @@ class Points:
 
     def watch(self, target: Any, *verbs: str) -> None:
         """From `start` on, before each of these verbs and when it was carried out there is a point."""
-        for verb in verbs:
-            setattr(target, verb, self._watched(verb, getattr(target, verb)))
 
-    def _watched(self, verb: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
+        def call(verb: str, real: Callable[..., Any], *args: Any, **named: Any) -> Any:
             if self.counts:
                 self.reach(verb)
             result = real(*args, **named)
@@ -118,7 +116,8 @@ class Points:
                 self.reach(f"{verb}, done")
             return result
 
-        return call
+        for verb in verbs:
+            setattr(target, verb, partial(call, verb, getattr(target, verb)))
 
     def around(self, name: str, do: Callable[[], object]) -> None:
         """A call that changes something: lost before or after it is carried out, denied, or done."""
@@ -152,7 +151,7 @@ class FakeDirectory:
     """One account in memory. `broken` maps a verb to what it raises; `calls` counts the verbs."""
 
     def __init__(self, number: str = "123456789012", name: str = "") -> None:
-        self._account = AwsAccount(number, name)
+        self.account = AwsAccount(number, name)
         self.everybody: dict[str, User] = {}
         self.root_keys: list[AccessKey] = []
         self.groups: set[str] = set()
@@ -165,10 +164,6 @@ class FakeDirectory:
         self.begin: Callable[[AwsAccount], None] = lambda account: None
         self._made = 0
 
-    @property
-    def account(self) -> AwsAccount:
-        return self._account
-
     def user(self, name: str, *ages: float, path: str = "/", **tags: str) -> User:
         """Add a user with an active key of each age in days."""
         user = self.everybody[name] = User(name, path, dict(tags))
@@ -179,7 +174,7 @@ class FakeDirectory:
     def key(self, name: str, age: float, status: str = "Active", use: LastUse = NEVER) -> str:
         """Add a key; gives its id."""
         self._made += 1
-        key_id = f"AKIA{self._account.number[-4:]}{self._made:012d}"
+        key_id = f"AKIA{self.account.number[-4:]}{self._made:012d}"
         user = self.everybody[name]
         user.keys[key_id] = AccessKey(key_id, status, self.now - timedelta(days=age))
         user.used[key_id] = use
@@ -187,7 +182,7 @@ class FakeDirectory:
 
     def _called(self, verb: str) -> None:
         if verb in BEGINNING:
-            self.begin(self._account)
+            self.begin(self.account)
         self.calls[verb] += 1
         if verb in self.broken:
             raise self.broken[verb]
@@ -199,7 +194,7 @@ class FakeDirectory:
 
     def arn(self, user: User) -> str:
         """The user's."""
-        return f"arn:aws:iam::{self._account.number}:user{user.path}{user.name}"
+        return f"arn:aws:iam::{self.account.number}:user{user.path}{user.name}"
 
     def request_report(self) -> bool:
         self._called("request_report")
@@ -211,43 +206,24 @@ class FakeDirectory:
         if self.waits > 0:
             raise TryLater("the credential report is not ready")
         out = io.StringIO()
-        rows = csv.writer(out, lineterminator="\n")
         more = any(len(user.keys) > 2 for user in self.everybody.values())
-        out.write(f"{HEAD},additional_credentials_info\n" if more else f"{HEAD}\n")
-        root = f"arn:aws:iam::{self._account.number}:root"
-        rows.writerow(
-            self._row("<root_account>", root, NOW - timedelta(days=900), "not_supported", None, self.root_keys)
-            + (["N/A"] if more else [])
+        root = User(
+            "<root_account>", created=NOW - timedelta(days=900), keys={key.key_id: key for key in self.root_keys}
         )
-        for user in self.everybody.values():
-            rows.writerow(
-                self._row(
-                    user.name,
-                    self.arn(user),
-                    user.created,
-                    str(user.password).lower(),
-                    user.signed_in,
-                    [key for key in user.keys.values() if key.key_id not in self.unreported],
-                    user.used,
-                )
-                + ([f"{len(user.keys) - 2} more"] if len(user.keys) > 2 else ["N/A"] if more else [])
-            )
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow([*HEAD.split(","), *(["additional_credentials_info"] if more else [])])
+        for user in (root, *self.everybody.values()):
+            hidden = f"{len(user.keys) - 2} more" if len(user.keys) > 2 else "N/A"
+            rows.writerow([*self._row(user, is_root=user is root), *([hidden] if more else [])])
         return out.getvalue(), self.now
 
-    def _row(
-        self,
-        name: str,
-        arn: str,
-        created: datetime,
-        password: str,
-        signed_in: datetime | None,
-        keys: list[AccessKey],
-        used: Mapping[str, LastUse] | None = None,
-    ) -> list[str]:
-        row = [name, arn, created.isoformat(), password, signed_in.isoformat() if signed_in else "N/A"]
-        row += ["N/A", "N/A", "false"]
-        for key in [*keys, None, None][:2]:
-            use = (used or {}).get(key.key_id, NEVER) if key else NEVER
+    def _row(self, user: User, *, is_root: bool) -> list[str]:
+        arn = f"arn:aws:iam::{self.account.number}:root" if is_root else self.arn(user)
+        password = "not_supported" if is_root else str(user.password).lower()
+        signed_in = user.signed_in.isoformat() if user.signed_in else "N/A"
+        row = [user.name, arn, user.created.isoformat(), password, signed_in, "N/A", "N/A", "false"]
+        for key in [*(key for key in user.keys.values() if key.key_id not in self.unreported), None, None][:2]:
+            use = user.used.get(key.key_id, NEVER) if key else NEVER
             row += [
                 str(bool(key and key.active)).lower(),
                 self.changed.get(key.key_id, key.created).isoformat() if key else "N/A",
@@ -259,19 +235,15 @@ class FakeDirectory:
 
     def users(self) -> Iterator[FleetUser]:
         self._called("users")
-        for user in self.everybody.values():
-            yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
+        yield from map(self._seen, self.everybody.values())
 
     def find(self, user: str) -> FleetUser:
         self._called("find")
         found = self._user(user)
-        return FleetUser(
-            self._account.number,
-            self.arn(found),
-            created=found.created,
-            tags=dict(found.tags),
-            signed_in=found.signed_in,
-        )
+        return replace(self._seen(found), tags=dict(found.tags))
+
+    def _seen(self, user: User) -> FleetUser:
+        return FleetUser(self.account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         self._called("keys")
@@ -379,24 +351,15 @@ class FakeOrganization:
         return found
 
 
+@dataclass(eq=False)
 class FakeChannel:
     """Keeps what it was given; `broken` is raised instead."""
 
-    def __init__(self, name: str = "mail", wants_address: bool = True) -> None:
-        self._name = name
-        self._wants_address = wants_address
-        self.sent: list[Message] = []
-        self.broken: Problem | None = None
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def wants_address(self) -> bool:
-        return self._wants_address
-
-    personal = True  # of each that is made, unless a test says otherwise
+    name: str = "mail"
+    wants_address: bool = True
+    personal: bool = True
+    sent: list[Message] = field(default_factory=list)
+    broken: Problem | None = None
 
     def deliver(self, message: Message) -> None:
         if self.broken:
@@ -407,14 +370,14 @@ class FakeChannel:
         return ()
 
 
+@dataclass
 class FakeAudit:
     """Keeps events; raises `broken`, or that the disk is full after `good` more."""
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.numbers: Mapping[str, float] = {}
-        self.broken: Problem | None = None
-        self.good = 10**9
+    events: list[Event] = field(default_factory=list)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    broken: Problem | None = None
+    good: int = 10**9
 
     def record(self, *events: Event) -> None:
         if self.broken:
