@@ -21,17 +21,11 @@ def gone(number: str, hint: str = HINT) -> AccountSurvey:
 
 
 def test_the_same_of_many_is_one_row() -> None:
-    """Only the account differs: it is taken out of the text, for it stands beside it."""
-    rows = [
-        Remark(f"bob in {each}", f"x may not call iam:TagUser in account {each}", "allow it") for each in (ONE, TWO)
-    ]
-    (same,) = alike(rows)
-    assert (same.abouts, same.text) == ((f"bob in {ONE}", f"bob in {TWO}"), "x may not call iam:TagUser")
-    assert same.hint == "allow it"
-
-
-def test_what_differs_stays_apart_and_one_stays_as_it_is() -> None:
-    """By text and by hint; a row alone keeps its account."""
+    """Only the account differs: it is taken out of the text, for it stands beside it. What differs by text or by hint
+    stays apart; a row alone keeps its account."""
+    said = "x may not call iam:TagUser"
+    (same,) = alike([Remark(f"bob in {each}", f"{said} in account {each}", "allow it") for each in (ONE, TWO)])
+    assert (same.abouts, same.text, same.hint) == ((f"bob in {ONE}", f"bob in {TWO}"), said, "allow it")
     text = f"no in account {ONE}"
     assert [each.text for each in alike([Remark(ONE, text), Remark(TWO, "other")])] == [text, "other"]
     assert len(alike([Remark(ONE, "no", "a"), Remark(TWO, "no", "b")])) == 2
@@ -46,27 +40,20 @@ def test_some(names: list[str], said: str) -> None:
     assert some(names) == said
 
 
-def test_a_role_that_is_in_no_member_account_is_a_setting() -> None:
-    """The caller's own account, which needs no role, is not counted."""
-    (same,) = failed([AccountSurvey(AwsAccount(ONE)), gone(TWO), gone(THREE)], Accounts(role="nope"))
+def test_what_to_do_about_a_role_that_is_not_there() -> None:
+    """In no member account it is a setting; the caller's own, which needs no role, is not counted. One account that
+    lacks it can be left out, unless accounts are named with `only`. Other hints are left alone."""
+    mine = AccountSurvey(AwsAccount(ONE))
+    (same,) = failed([mine, gone(TWO), gone(THREE)], Accounts(role="nope"))
     assert about(same) == f"2 accounts ({TWO} and {THREE})"
-    assert same.text == "the role x/nope is not there"
-    assert same.hint == f"check role in [accounts] (nope); {HINT}"
-
-
-def test_a_role_that_one_account_lacks_can_be_left_out() -> None:
-    """Where accounts are named with `only` there is nothing to leave out of."""
-    surveys = [AccountSurvey(AwsAccount(ONE)), AccountSurvey(AwsAccount(TWO)), gone(THREE)]
+    assert (same.text, same.hint) == ("the role x/nope is not there", f"check role in [accounts] (nope); {HINT}")
+    surveys = [mine, AccountSurvey(AwsAccount(TWO)), gone(THREE)]
     (same,) = failed(surveys, Accounts(role="nope"))
     assert (about(same), same.hint) == (f"account {THREE}", f"{HINT}; or leave it out: set but in [accounts]")
     assert same.text == surveys[-1].problem
     (same,) = failed(surveys, Accounts(role="nope", only=(ONE, TWO, THREE)))
     assert same.hint == HINT
-
-
-def test_other_hints_are_left_alone() -> None:
-    """Such as that of a throttled account."""
-    (same,) = failed([gone(ONE, "later"), gone(TWO, "later")], Accounts(role="nope"))
+    (same,) = failed([gone(ONE, "later"), gone(TWO, "later")], Accounts(role="nope"))  # of a throttled account
     assert same.hint == "later"
 
 

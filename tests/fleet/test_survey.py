@@ -419,11 +419,13 @@ def test_groups_are_read_once_an_account(aws: FakeDirectory) -> None:
 
 
 def test_without_a_role_it_is_the_own_account() -> None:
-    """The organization is not asked."""
+    """The organization is not asked. With one, if it is denied, it is not known which accounts there are."""
     organization = FakeOrganization(FakeDirectory("111111111111"), FakeDirectory("222222222222"))
-    organization.broken = Denied("no organization")
+    organization.broken = Denied("organizations:ListAccounts is denied")
     surveys = survey_accounts(organization, FleetSettings(), NOW, waiting())
     assert [survey.account.number for survey in surveys] == ["111111111111"]
+    with pytest.raises(Denied):
+        survey_accounts(organization, MANY, NOW, waiting())
 
 
 @pytest.mark.parametrize(
@@ -446,14 +448,6 @@ def test_other_accounts_need_a_role() -> None:
     """It is said before anything is asked."""
     with pytest.raises(WrongUsage, match="222222222222 is not your own"):
         look(FakeDirectory("111111111111"), settings=FleetSettings(accounts=Accounts(only=("222222222222",))))
-
-
-def test_a_denied_organization_ends_it() -> None:
-    """It is not known which accounts there are."""
-    organization = FakeOrganization()
-    organization.broken = Denied("organizations:ListAccounts is denied")
-    with pytest.raises(Denied):
-        survey_accounts(organization, MANY, NOW, waiting())
 
 
 # Threads

@@ -155,38 +155,36 @@ def test_an_event_that_makes_no_sense_is_refused(function: Lambda, aws: StandIn)
     assert aws.calls == []
 
 
-def test_without_settings_it_fails(function: Lambda, aws: StandIn) -> None:
-    """A variable that is not set, a parameter that is not there, one that is wrong: each names what to do."""
-    how, kind, message, _ = function.invoke({"command": "report"}, ROTATE_MY_KEY_FLEET_SETTINGS="").answers[0]
-    assert (how, kind) == ("raised", "WrongUsage")
-    assert message.startswith("ROTATE_MY_KEY_FLEET_SETTINGS is not set; hint: ")
-    how, kind, message, _ = function.invoke({"command": "report"}).answers[0]
-    assert (how, kind) == ("raised", "Gone")
-    assert f"there is no SSM parameter {PARAMETER}" in message
-    aws.add_parameter(PARAMETER, "max_agee = 60d")
-    how, kind, message, _ = function.invoke({"command": "report"}).answers[0]
-    assert (how, kind) == ("raised", "WrongUsage")
-    assert f"ssm:{PARAMETER} line 1" in message
+# The settings (None: there is no parameter), what is denied, the invocation; and the kind and words of what is raised.
+ENDS: dict[str, tuple[str | None, str, dict[str, Any], str, str]] = {
+    "no variable": (None, "", {"ROTATE_MY_KEY_FLEET_SETTINGS": ""}, "WrongUsage", "FLEET_SETTINGS is not set; hint: "),
+    "no parameter": (None, "", {}, "Gone", f"there is no SSM parameter {PARAMETER}"),
+    "wrong settings": ("max_agee = 60d", "", {}, "WrongUsage", f"ssm:{PARAMETER} line 1"),
+    "no time": ("", "", {"milliseconds": 20_000}, "TryLater", "there was no time left for it in this run"),
+    "no rights": ("", "GenerateCredentialReport ListUsers", {}, "NotAllowed", "iam:ListUsers"),
+    "no bucket for reports": (
+        "",
+        "",
+        {"ROTATE_MY_KEY_FLEET_REPORTS": "elsewhere"},
+        "Gone",
+        "there is no bucket elsewhere;",
+    ),
+}
 
 
-def test_it_ends_before_lambda_ends_it(function: Lambda, aws: StandIn, settings: Put) -> None:
-    """Where there is no time for anything it says so; nothing was begun in any account."""
-    settings("")
-    how, kind, message, _ = function.invoke({"command": "report"}, milliseconds=20_000).answers[0]
-    assert (how, kind) == ("raised", "TryLater")
-    assert "there was no time left for it in this run" in message
-    assert not [call for call in aws.calls if call.service == "iam"]
-
-
-def test_a_refusal_is_told_without_what_botocore_said(function: Lambda, aws: StandIn, settings: Put) -> None:
-    """The action is named; nothing of botocore's errors is behind what is raised, for they may quote anything."""
-    settings("")
-    aws.deny("GenerateCredentialReport")
-    aws.deny("ListUsers")
-    how, kind, message, behind = function.invoke({"command": "report"}).answers[0]
-    assert (how, kind) == ("raised", "NotAllowed")
-    assert "iam:ListUsers" in message
-    assert behind == "None"
+@pytest.mark.parametrize("sentence", ENDS)
+def test_a_run_that_cannot_be_is_an_error(function: Lambda, aws: StandIn, settings: Put, sentence: str) -> None:
+    """It names what to do, and ends before Lambda ends it. Nothing of botocore's errors is behind what is raised, for
+    they may quote anything; the alarm says so, and Lambda tries again."""
+    text, denied, invocation, kind, said = ENDS[sentence]
+    if text is not None:
+        settings(text)
+    for action in denied.split():
+        aws.deny(action)
+    answer = function.invoke({"command": "report"}, **invocation).answers[0]
+    assert (answer[:2], said in answer[2]) == (["raised", kind], True), answer
+    assert answer[3] == "None"
+    assert sentence != "no time" or not [call for call in aws.calls if call.service == "iam"]
 
 
 def test_a_fault_tells_where_and_not_what(function: Lambda, aws: StandIn, settings: Put) -> None:
@@ -371,13 +369,6 @@ def test_a_report_goes_into_the_bucket(function: Lambda, aws: StandIn, settings:
     one = function.invoke({"command": "report", "account": aws.account}, ROTATE_MY_KEY_FLEET_REPORTS="evidence")
     assert one.answers[0][1]["files"][2]["name"].endswith(f"Z-{aws.account}.html")
     assert function.invoke({"command": "report"}).answers[0][1]["files"] == []
-
-
-def test_a_report_that_cannot_be_kept_is_an_error(function: Lambda, settings: Put) -> None:
-    """The alarm says so, and Lambda tries again."""
-    settings("")
-    how, _, message, _ = function.invoke({"command": "report"}, ROTATE_MY_KEY_FLEET_REPORTS="elsewhere").answers[0]
-    assert (how, message.partition(";")[0]) == ("raised", "there is no bucket elsewhere")
 
 
 # With apprise
