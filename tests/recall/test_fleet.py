@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotate_my_key.core.model import RECALL_KEY, Recall, read_recall
-from tests.fleet.enforce.conftest import RULES, TAG, Firm, firm
+from tests.fleet.enforce.conftest import RULES, TAG, Firm, firm, its
 
-__all__ = ["firm"]
+__all__ = ["firm", "its"]
 
 BY = ("--by", "3d", "--reason", "laptop stolen", "--yes")
 DAY = timedelta(days=1)

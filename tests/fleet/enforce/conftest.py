@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +15,11 @@ from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk, Done
 from tests.fleet.enforce.company import Company
-from tests.fleet.remind.conftest import ROLE
-from tests.standin import StandIn
+from tests.fleet.remind.conftest import ROLE, its
+from tests.fleet.remind.conftest import Company as Office
 from tests.standin.account import Account
 
+__all__ = ["its"]
 TAG = "rotate-my-key-fleet"
 CHANNELS = """
 [owners]
@@ -49,13 +48,10 @@ hours = 0-24
 
 
 @dataclass
-class Firm:
+class Firm(Office):
     """`aws` is the main account, `it` the desk of those who run the fleet."""
 
-    aws: StandIn
-    it: Desk
-    topic: str
-    members: dict[str, Account] = field(default_factory=dict)
+    topic: str = ""
 
     @property
     def audit(self) -> list[dict[str, Any]]:
@@ -65,14 +61,11 @@ class Firm:
 
     def settings(self, text: str) -> None:
         """Write fleet.ini: these lines, and two channels."""
-        file = self.it.home / ".config" / "rotate-my-key" / "fleet.ini"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n{CHANNELS.format(topic=self.topic)}")
+        super().settings(f"{text}\n{CHANNELS.format(topic=self.topic)}")
 
     def account(self, name: str) -> Account:
         """One more account, with the role that the fleet takes on there and its part of the policies."""
-        member = self.members[name] = self.aws.add_account(name)
-        role = member.add_role(ROLE)
+        member, role = super().account(name), f"arn:aws:iam::{self.members[name].account}:role/{ROLE}"
         rights = [*policies.member("fleet-enforce"), *policies.member("fleet-reissue")]
         member.attach_policy(role, {"Version": "2012-10-17", "Statement": rights})
         return member
@@ -131,21 +124,12 @@ def older(tag: str, by: timedelta) -> str:
 
 
 @pytest.fixture
-def firm(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Firm]:
+def firm(its: Desk) -> Firm:
     """An organization of one account; whoever runs the fleet has the policies that the program prints, and no more."""
-    running.reset()
-    running.settings.strict = True
-    home = tmp_path / "home"
-    home.mkdir()
-    desk = Desk(home, running, capsys, {"AWS_DEFAULT_REGION": "eu-west-1"})
-    running.add_user("fleet", tags={"rotate-my-key": "exempt"})
+    its.aws.settings.strict = True
     for name in ("fleet-enforce", "fleet-reissue"):
-        running.attach_policy("fleet", json.loads(policies.text(name)))
-    desk.profiles(default=running.add_key("fleet"))
-    running.verify("example.com")
-    found = Firm(running, desk, running.add_topic("rotate-my-key-admins"))
-    yield found
-    running.all_well()
+        its.aws.attach_policy("fleet", json.loads(policies.text(name)))
+    return Firm(its.aws, its, topic=its.aws.add_topic("rotate-my-key-admins"))
 
 
 @pytest.fixture

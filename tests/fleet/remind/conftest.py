@@ -27,7 +27,7 @@ class Company:
 
     aws: StandIn
     it: Desk
-    members: list[str] = field(default_factory=list)
+    members: dict[str, Account] = field(default_factory=dict)
 
     def may(self, *actions: str) -> None:
         """Whoever runs the fleet may do this and nothing else."""
@@ -41,15 +41,14 @@ class Company:
 
     def remind(self, *words: str, **env: str) -> Done:
         """Type `fleet remind`. The credential report has been asked for already: else it is waited for, a second."""
-        for number in [self.aws.account, *self.members]:
-            self.aws.in_account(number).ask_for_report()
+        for account in (self.aws, *self.members.values()):
+            account.ask_for_report()
         return self.it.run("fleet", "remind", *words, **env)
 
     def account(self, name: str) -> Account:
         """One more account of the organization, with the role that the fleet assumes there."""
-        member = self.aws.add_account(name)
+        member = self.members[name] = self.aws.add_account(name)
         member.add_role(ROLE)
-        self.members.append(member.account)
         return member
 
     def person(self, name: str, *ages: float, at: Account | None = None, **tags: str) -> list[Credentials]:
@@ -76,18 +75,23 @@ class Company:
 
 
 @pytest.fixture
-def company(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Company]:
-    """Alice's key is overdue, bob's is due, carol's is new; whoever runs the fleet is `fleet`, who is exempt."""
+def its(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """The desk of whoever runs the fleet: `fleet`, who is exempt."""
     running.reset()
     home = tmp_path / "home"
     home.mkdir()
-    desk = Desk(home, running, capsys, {"AWS_DEFAULT_REGION": "eu-west-1"})
     running.add_user("fleet", tags={"rotate-my-key": "exempt"})
-    key = running.add_key("fleet")
-    found = Company(running, desk)
-    desk.profiles(default=key)
+    running.verify("example.com")
+    desk = Desk(home, running, capsys, {"AWS_DEFAULT_REGION": "eu-west-1"})
+    desk.profiles(default=running.add_key("fleet"))
+    yield desk
+    running.all_well()
+
+
+@pytest.fixture
+def company(its: Desk) -> Company:
+    """Alice's key is overdue, bob's is due, carol's is new."""
+    found = Company(its.aws, its)
     for name, age in (("alice", 98), ("bob", 80), ("carol", 3)):
         found.person(name, age)
-    running.verify("example.com")
-    yield found
-    running.all_well()
+    return found

@@ -206,7 +206,7 @@ def mails(company: Company) -> dict[str, list[Any]]:
 def day_later(company: Company, days: int) -> None:
     """The same as if so many days had passed: what is remembered is so much older."""
     where = {"alice": company.aws.account, "bob": company.aws.account}
-    where |= dict(zip(("deploy", "frank"), company.members, strict=True))
+    where |= dict(zip(("deploy", "frank"), (each.account for each in company.members.values()), strict=True))
     for name, account in where.items():
         here = company.aws.in_account(account)
         tag = here.tags(name).get("rotate-my-key-fleet")
@@ -276,7 +276,7 @@ def test_b_who_replaced_his_key_is_left_in_peace(reminding: Company) -> None:
 def test_b_in_rough_weather(reminding: Company) -> None:
     """One account is closed to us, SES throttles, one tag is full and one account denies tagging: everybody who can be
     told is told once, and the digest says what is wrong."""
-    staging, sandbox = reminding.members
+    staging, sandbox = (each.account for each in reminding.members.values())
     reminding.aws.break_account(sandbox, "denied")
     reminding.aws.fault("SendEmail", "throttle", times=3)
     reminding.aws.set_tags("bob", {f"tag{number}": "" for number in range(50)})
