@@ -43,7 +43,12 @@ def readable_by(standin: StandIn, action: str = "secretsmanager:GetSecretValue")
 # Any service
 
 
-@pytest.mark.parametrize("kind", ["throttle", "500", "503", "reset", "drop", "cut"])
+def slow(kind: str) -> Any:
+    """A kind of failure that is one for every way of speaking alike."""
+    return pytest.param(kind, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "503", "cut", *(slow("500"), slow("reset"), slow("drop"))])
 @pytest.mark.parametrize("service", ["json", "rest-json", "query", "rest-xml"])
 def test_what_passes_by_itself_is_tried_again(cloud: AwsCloud, standin: StandIn, service: str, kind: Any) -> None:
     """Whichever way a service speaks."""

@@ -39,6 +39,7 @@ def asked(laptop: Laptop, *words: str, passphrase: str = PASSPHRASE) -> Screen:
     return terminal.end()
 
 
+@pytest.mark.slow
 def test_with_a_passphrase(here: Laptop, there: Laptop) -> None:
     """It is asked for twice and hidden, a short one again; the file is 0600, and the other laptop asks once."""
     rotated(here)

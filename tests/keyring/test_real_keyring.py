@@ -20,7 +20,6 @@ PLAIN = "[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
 
 def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
     """The profile signs in at every stage; in the end the file differs in the two values alone."""
-    laptop.signs_in()
     stored = laptop.run(*STORE)
     assert stored.code == 0, stored.text
     assert laptop.sdk_pair() == laptop.old
@@ -41,7 +40,6 @@ def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
     restored = laptop.run(*RESTORE)
     assert restored.code == 0, restored.text
     assert laptop.works("work") == new
-    laptop.signs_in()
     laptop.unchanged_but_for_the_pair_of("work")
     laptop.tidy()
     assert laptop.entries() == {}

@@ -72,7 +72,6 @@ ROWS = [
 ]
 USUAL = (
     "before CreateAccessKey; neither",
-    "before CreateAccessKey; the old one, active",
     "before UpdateAccessKey; neither",
     "after CreateAccessKey; the new one, active",
 )
