@@ -98,15 +98,6 @@ def test_exempt_users_are_rotated_by_force(desk: Desk, make_key: MakeKey) -> Non
     assert list(desk.ids("eve")) == [desk.held("eve")]
 
 
-def test_two_keys_of_one_user(desk: Desk, make_key: MakeKey) -> None:
-    """Places that hold both of a user's keys end with one: the older's take the younger pair, and that is rotated."""
-    desk.profiles(third=make_key(days=95))
-    done = desk.run("rotate", "--all", "--yes")
-    assert done.code == 0, done.text
-    assert list(desk.ids()) == [desk.held()] == [desk.held("work")] == [desk.held("third")]
-    assert "alice has two keys in profiles here" in done.err
-
-
 def test_mixed(desk: Desk, old: Credentials) -> None:
     """A key beside SSO settings is rotated with --mixed only, and the person is told."""
     session = "[sso-session x]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n"
@@ -126,44 +117,6 @@ def test_a_dry_run_changes_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     assert done.code == 0, done.text
     assert {call.action for call in desk.aws.calls} == READS
     assert desk.snapshot() == before
-
-
-def test_a_dry_run_tells_the_steps(desk: Desk) -> None:
-    """The same table that a rotation goes by."""
-    done = desk.run("rotate", "--dry-run")
-    assert done.out.splitlines() == [
-        "It would:",
-        "  create a new key",
-        "  verify it: three sign-ins in a row",
-        "  update default in ~/.aws/credentials",
-        "  update work in ~/.aws/credentials",
-        "  deactivate the old key",
-        "  delete the old key",
-    ]
-    keys = desk.run("rotate", "--dry-run", "--json").json["keys"]
-    assert [key["ending"] for key in keys] == ["due"]
-
-
-def test_keep_old(desk: Desk, old: Credentials) -> None:
-    """The old key is kept, switched off; once its time has come the next run deletes it, without a question."""
-    done = desk.run("rotate", "--yes", "--keep-old", "10m")
-    assert re.search(
-        r"old key \.\.\.\w{4} stays inactive until (today|tomorrow|\d+ \w+)(, \d\d:\d\d)? and is then deleted", done.err
-    )
-    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
-    assert desk.run("rotate").code == 0
-    assert old.key_id in desk.ids()
-    desk.aws.settings.clock_offset = 601
-    done = desk.run("rotate")
-    desk.aws.settings.clock_offset = 0
-    assert list(desk.ids()) == [desk.held()], done.text
-
-
-def test_keep_old_active(desk: Desk, old: Credentials) -> None:
-    """--old-active leaves it working for all of that time."""
-    done = desk.run("rotate", "--yes", "--keep-old", "7d", "--old-active")
-    assert re.search(r"works until \d+ \w+; then it is deactivated and deleted", done.err)
-    assert set(desk.ids().values()) == {"Active"}
 
 
 @pytest.mark.parametrize(

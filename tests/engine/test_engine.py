@@ -1,6 +1,5 @@
 """What is hard to provoke from outside: the loop on ports in memory, a story a test."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -62,57 +61,6 @@ def test_what_a_place_holds(
 ) -> None:
     """Old, new, nothing or other."""
     assert classify(Holding(DEFAULT, held), wanted, unwanted) is state
-
-
-def test_if_no_place_is_left_nothing_is_deleted(computer: Computer) -> None:
-    """Exit 1, naming both, and again until a place is back; both keys stay active and stored. Then it is finished."""
-
-    def change() -> None:
-        computer.puts(DEFAULT, FOREIGN)
-        computer.puts(WORK, None)
-
-    problem = only(computer.run(meet={point("prove"): change})).problem
-    for _ in range(2):
-        assert isinstance(problem, Problem) and problem.code == 1
-        assert "default" in problem.message and "work" in problem.message
-        assert problem.hint == "rotate-my-key restore -p work"
-        assert list(computer.aws.there().values()) == ["Active", "Active"]
-        assert {pair.key_id for pair, _ in filter(None, computer.home.records.values())} == set(computer.aws.there())
-        results = computer.run()
-        assert results
-        problem = results[0].problem
-    computer.puts(WORK, computer.old)
-    computer.puts(DEFAULT, computer.old)
-    computer.run()
-    computer.settled()
-
-
-def test_places_that_change_before_the_new_key_is_made(computer: Computer) -> None:
-    """Then none is made, and the copy of the old key that was stored at the beginning stays."""
-
-    def change() -> None:
-        computer.puts(DEFAULT, FOREIGN)
-        computer.puts(WORK, FOREIGN)
-
-    problem = only(computer.run(meet={point("new note"): change})).problem
-    assert problem and problem.code == 1 and "nothing was deleted" in problem.message
-    assert computer.progress.doings == [Step.BEGIN]
-    assert computer.aws.there() == {computer.old.key_id: "Active"}
-    assert [pair for pair, _ in filter(None, computer.home.records.values())] == [computer.old]
-
-
-def test_a_file_that_is_away_keeps_the_old_key(computer: Computer) -> None:
-    """Its disk is not mounted: nobody knows what it holds when it comes back. Then the next run switches it too."""
-
-    def unmount() -> None:
-        computer.home.away = {WORK.path}
-
-    problem = only(computer.run(meet={point("update") - 1: unmount})).problem
-    assert problem and problem.code == 1 and WORK.path in problem.message
-    assert computer.aws.there()[computer.old.key_id] == "Active"
-    computer.home.away = set()
-    computer.run()
-    computer.settled()
 
 
 def test_two_keys_that_became_one_are_parted_again(computer: Computer) -> None:
@@ -306,18 +254,6 @@ def test_a_new_key_that_is_not_listed_yet_is_not_forgotten_when_taken_back() -> 
     assert len(computer.aws.there()) == 1
 
 
-def test_the_note_keeps_what_the_person_agreed_to(computer: Computer) -> None:
-    """A killed run's consent is all that the next one needs."""
-    keep = timedelta(days=7)
-    computer.run(kill_at=point("prove"), keep_old=keep)
-    (note,) = computer.home.notes.values()
-    assert not isinstance(note, bytes)
-    assert note.delete_at - note.began == keep
-    assert replace(note, wanted=None).unwanted == computer.old.key_id
-    computer.run()
-    assert computer.aws.there()[computer.old.key_id] == "Inactive"
-
-
 def test_a_key_that_the_list_does_not_show_yet_is_rotated_if_that_is_forced() -> None:
     """Just after a rotation; it is not passed over as fresh."""
     computer = Computer(Aws(list_lag=8))
@@ -379,16 +315,6 @@ def test_a_key_that_left_its_profile_while_aws_was_asked_begins_no_rotation(comp
         computer.puts(place, None)
     with pytest.raises(Problem, match="no profile here holds"):
         prepare(computer.old, RotateOptions(POLICY), computer.account, computer.here, computer.aws.pause)
-
-
-def test_the_only_copy_of_a_key_outlives_a_run_that_was_killed_before_its_note(computer: Computer) -> None:
-    """The file is emptied before the next run: the copy stays, and can be restored."""
-    assert computer.run(kill_at=point("new note")) is None
-    for place in (DEFAULT, WORK):
-        computer.puts(place, None)
-    computer.run(force=True)
-    computer.restore()
-    assert set(computer.home.places.values()) == {computer.old}
 
 
 def test_the_other_of_two_keys_that_are_parted_again_has_a_way_out(computer: Computer) -> None:

@@ -1,7 +1,6 @@
 """Places that are read in odd ways, or by others only, and files that are none: refused early, or changed, never passed
 over."""
 
-import re
 import subprocess
 from collections.abc import Callable
 
@@ -12,41 +11,6 @@ from rotate_my_key.profiles.file import ProfileFile
 from tests.laptop import Laptop, sampled
 
 from .test_hard_places import NEW_SPACE, needs_mount, refused
-
-# What only other SDKs read
-
-WITH_COMMENTS = "\n[tools]\naws_access_key_id = {id}  # work\naws_secret_access_key = {secret}  # work\n"
-ELSEWHERE = {
-    "comments behind both values": ("credentials", WITH_COMMENTS, r"credentials, line 23 has a comment behind aws_acc"),
-    "a header that botocore skips": (
-        "config",
-        "[profile my company]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n",
-        r"config, line 1 begins \[profile my company\], which botocore does not read",
-    ),
-    "half a pair in each file": (
-        "config",
-        "[profile tools]\naws_secret_access_key = {secret}\n",
-        r"credentials, line 22 begins \[tools\], which has no aws_secret_access_key",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", sampled(ELSEWHERE, "comments behind both values", "a header that botocore skips"))
-def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> None:
-    """Refused before anything changes, naming file and line, whatever the command; doctor and status tell of it."""
-    name, text, said = ELSEWHERE[how]
-    if how.startswith("half"):
-        laptop.original += f"\n[tools]\naws_access_key_id = {laptop.old.key_id}\n".encode()
-        laptop.file.write_bytes(laptop.original)
-    file = laptop.file.parent / name
-    before = file.read_bytes() if file.exists() else b""
-    laptop.original += (text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode()) * (name == "credentials")
-    file.write_bytes(before + text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode())
-    for args in (["--yes"], ["rotate", "--dry-run"], ["rotate", "-p", "work", "--yes"]):
-        err = refused(laptop, *args, said=said)
-        assert "another secret" not in err
-    assert re.search(said, laptop.run("doctor").text)
-    assert re.search(r"tools|my company", laptop.run("status").text)
 
 
 def test_a_file_made_by_the_shell(laptop: Laptop) -> None:

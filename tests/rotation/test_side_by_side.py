@@ -89,18 +89,6 @@ def test_interrupted_twice(laptop: Laptop, call: str) -> None:
     laptop.settled()
 
 
-def test_interrupted_while_it_waits_for_aws_to_know_the_key(laptop: Laptop) -> None:
-    """Ctrl-C in the longest wait is heard within moments."""
-    laptop.aws.settings.propagation = 3600
-    laptop.at("GetCallerIdentity", 3, lambda call: laptop.signal(signal.SIGINT))
-    began = time.monotonic()
-    done = laptop.run()
-    assert done.code == 130 and time.monotonic() - began < 5, done.text
-    assert laptop.works() == laptop.old
-    laptop.aws.settings.propagation = 0
-    laptop.settled()
-
-
 def test_interrupted_while_it_waits_for_another_run(laptop: Laptop) -> None:
     """Ctrl-C while another run holds the lock: 130 at once, and the other run is not disturbed."""
     go_on = threading.Event()
