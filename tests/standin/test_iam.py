@@ -178,6 +178,15 @@ def test_a_marker_that_is_none(iam: Any, refusal: Refusal) -> None:
         assert refusal(iam.list_users, Marker=marker)[:2] == ("InvalidInput", 400)
 
 
+def test_the_last_sign_in_is_listed(aws: StandIn, iam: Any) -> None:
+    """Only for who has a password and used it."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    aws.add_user("bob", password=True, signed_in=at)
+    aws.add_user("carol", password=True)
+    users = {user["UserName"]: user.get("PasswordLastUsed") for user in iam.list_users()["Users"]}
+    assert users == {"alice": None, "bob": at, "carol": None}
+
+
 # Tags
 
 
