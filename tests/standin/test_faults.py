@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,16 @@ def test_hanging_outlasts_the_client(aws: StandIn, client: Client) -> None:
     threading.Timer(0.1, aws.all_well).start()
     with pytest.raises(ConnectionClosedError):
         client("iam", pair).get_user()
+
+
+def test_slow_is_late_but_good(aws: StandIn, client: Client) -> None:
+    """Before or after it is carried out."""
+    iam = client("iam", aws.add_key("alice"))
+    aws.fault("GetUser", "slow", seconds=0.1)
+    aws.fault("GetUser", "slow", "after", seconds=0.1)
+    start = time.monotonic()
+    assert iam.get_user()["User"]["UserName"] == "alice"
+    assert time.monotonic() - start >= 0.2
 
 
 def test_a_captive_portal_can_be_taken_for_success(aws: StandIn, client: Client) -> None:

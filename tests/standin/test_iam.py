@@ -345,3 +345,17 @@ def test_inactive_keys_may_be_hidden(aws: StandIn, iam: Any) -> None:
 def test_the_last_quarter_of_an_hour_is_not_in_it(aws: StandIn, iam: Any) -> None:
     """As in GetAccessKeyLastUsed: alice has just signed."""
     assert made(iam)["alice"]["access_key_1_last_used_date"] == "N/A"
+
+
+def test_passwords_devices_and_odd_paths(aws: StandIn, iam: Any) -> None:
+    """None, never used, used; and MFA. The file stays CSV: paths may hold a comma."""
+    aws.add_user("bot", "/x,y/")
+    aws.add_user("bob", password=True)
+    aws.add_user("carol", password=True, signed_in=NOW - timedelta(days=7))
+    aws.add_mfa("carol")
+    names = ("password_enabled", "password_last_used", "mfa_active")
+    shown = {user: [row[name] for name in names] for user, row in made(iam).items()}
+    assert shown["bot"] == ["false", "N/A", "false"]
+    assert shown["bob"] == ["true", "no_information", "false"]
+    assert shown["carol"] == ["true", iso(NOW - timedelta(days=7)), "true"]
+    assert made(iam)["bot"]["arn"].endswith(":user/x,y/bot")

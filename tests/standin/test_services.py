@@ -240,6 +240,14 @@ def s3(aws: StandIn, service: Service) -> Any:
     return service("s3")
 
 
+def test_a_bucket_of_another_account_is_closed(aws: StandIn, s3: Any, refusal: Refusal) -> None:
+    """And its name is taken."""
+    aws.add_account("shop").add_bucket("theirs")
+    assert refusal(s3.put_object, Bucket="theirs", Key="x", Body=b"")[:2] == ("AccessDenied", 403)
+    where = {"LocationConstraint": "eu-west-1"}
+    assert refusal(s3.create_bucket, Bucket="theirs", CreateBucketConfiguration=where)[1] == 409
+
+
 def get(url: str) -> tuple[int, str]:
     """Status and body of a GET without any header of ours."""
     try:
