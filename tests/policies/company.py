@@ -7,11 +7,9 @@ with the part of the policy that is about users, as the template for it has.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from rotate_my_key.fleet import function
 from tests.cli.conftest import Desk, Done, _alone
 from tests.policies.test_rotating import printed
 from tests.standin import Account
+from tests.web import serve
 
 OLD = timedelta(days=98)
 PARAMETER = "/rotate-my-key/fleet"
@@ -127,24 +126,8 @@ def company(empty: Desk) -> Callable[[str], Company]:
 @pytest.fixture
 def hook() -> Iterator[str]:
     """A chat: a web server that takes whatever is posted to it; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-class Taking(BaseHTTPRequestHandler):
-    """Takes whatever is posted."""
-
-    def do_POST(self) -> None:
-        """Take it."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    with serve() as web:
+        yield f"127.0.0.1:{web.port}"
 
 
 CHANNELS = """

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
@@ -32,6 +30,7 @@ from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 from tests.fleet.function.conftest import PARAMETER, Lambda, deployed
 from tests.standin import StandIn
+from tests.web import serve
 
 pytestmark = pytest.mark.slow
 
@@ -374,49 +373,18 @@ def test_a_report_goes_into_the_bucket(function: Lambda, aws: StandIn, settings:
 # With apprise
 
 
-class Hook(BaseHTTPRequestHandler):
-    """Keeps what is posted to it."""
-
-    taken: list[tuple[str, dict[str, Any]]]
-
-    def do_POST(self) -> None:
-        """Take it."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.taken.append((self.path, json.loads(body)))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def hook() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """A web server; its address, and what it was sent."""
-    taken: list[tuple[str, dict[str, Any]]] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OwnHook", (Hook,), {"taken": taken}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}", taken
-    server.shutdown()
-    server.server_close()
-
-
 def test_a_chat_is_reached_from_the_zip(
-    make_function: Callable[..., Lambda],
-    aws: StandIn,
-    admin: Credentials,
-    settings: Put,
-    hook: tuple[str, list[tuple[str, dict[str, Any]]]],
+    make_function: Callable[..., Lambda], aws: StandIn, admin: Credentials, settings: Put
 ) -> None:
     """Through apprise without its compiled parts; the URL comes from Secrets Manager and stays out of the log."""
-    address, taken = hook
-    aws.add_secret("rotate-my-key/chat", f"json://{address}/tok3n")
     settings("[channels]\n[[chat]]\nkind = apprise\nurls = secretsmanager:rotate-my-key/chat\n[remind]\nadmins = chat,")
-    ended = deployed(make_function(apprise=True), aws, admin).invoke({"command": "remind"})
+    with serve() as web:
+        aws.add_secret("rotate-my-key/chat", f"json://127.0.0.1:{web.port}/tok3n")
+        ended = deployed(make_function(apprise=True), aws, admin).invoke({"command": "remind"})
     assert ended.answers[0][0] == "answer", ended.answers
-    ((path, body),) = taken
+    ((path, _, body),) = web.asked
     assert path == "/tok3n"
-    assert "1 overdue" in body["title"]
+    assert "1 overdue" in json.loads(body)["title"]
     assert "tok3n" not in ended.text
 
 

@@ -8,14 +8,12 @@ import io
 import json
 import logging
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,44 +23,32 @@ from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import LONGEST_CHAT, ChatChannel
 from tests.fleet.remind.services import CHAT, LETTER, TOKEN, Cloud, made
 from tests.fleet.remind.telegram import Telegram, telegram
+from tests.web import Asked, serve
 
 
-@dataclass
-class Web:
-    """A web server on loopback that keeps what was posted."""
+class Chat(NamedTuple):
+    """A service on loopback that keeps what was posted; it answers 200, or what `answers` says for a path."""
 
     port: int
-    posts: list[tuple[str, dict[str, str], Any]]
+    asked: list[Asked]
     answers: dict[str, int]
 
-    def url(self, path: str = "", **query: str) -> str:
+    @property
+    def posts(self) -> list[tuple[str, dict[str, str], Any]]:
+        """Path, headers and JSON of each."""
+        return [(each.path, each.headers, json.loads(each.body)) for each in self.asked]
+
+    def url(self, path: str = "") -> str:
         """An apprise URL of it, whose token is in the path."""
         return f"json://localhost:{self.port}/{path or TOKEN}"
 
 
 @pytest.fixture
-def web() -> Iterator[Web]:
-    """Answers 200, or what `answers` says for a path."""
-    posts: list[tuple[str, dict[str, str], Any]] = []
+def web() -> Iterator[Chat]:
+    """One that listens."""
     answers: dict[str, int] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posts.append((self.path, dict(self.headers), json.loads(body)))
-            self.send_response(answers.get(self.path.strip("/"), 200))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield Web(server.server_address[1], posts, answers)
-    server.shutdown()
-    server.server_close()
+    with serve(lambda path: (answers.get(path.strip("/"), 200), b"")) as found:
+        yield Chat(*found, answers)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +60,7 @@ def web() -> Iterator[Web]:
         ("", ""),
     ],
 )
-def test_a_chat_mentions_whom_it_is_for(web: Web, to: str, said: str) -> None:
+def test_a_chat_mentions_whom_it_is_for(web: Chat, to: str, said: str) -> None:
     """As the service writes it; with a mention it addresses people, and needs to know whom."""
     chat = made("chat", Cloud(web.url()), mention="<@{name}>")
     chat.deliver(replace(LETTER, to=to))
@@ -84,7 +70,7 @@ def test_a_chat_mentions_whom_it_is_for(web: Web, to: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["channel@example.com", "alice@example.com, Here@example.com"])
-def test_nobodys_tag_mentions_everybody(web: Web, to: str) -> None:
+def test_nobodys_tag_mentions_everybody(web: Chat, to: str) -> None:
     """What a service takes for all who are in the room is no owner, and nothing is posted."""
     with pytest.raises(Problem, match="would mention everybody"):
         made("chat", Cloud(web.url()), mention="@{name}").deliver(replace(LETTER, to=to))
@@ -92,7 +78,7 @@ def test_nobodys_tag_mentions_everybody(web: Web, to: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["{0}", "\n{0}\n\n", '{{"url": "{0}"}}', '["{0}"]'])
-def test_a_chat_gets_subject_and_text(web: Web, form: str) -> None:
+def test_a_chat_gets_subject_and_text(web: Chat, form: str) -> None:
     """The URL is a secret: one a line, or in JSON as the console of Secrets Manager makes it."""
     made("chat", Cloud(form.format(web.url()))).deliver(LETTER)
     ((path, headers, body),) = web.posts
@@ -101,7 +87,7 @@ def test_a_chat_gets_subject_and_text(web: Web, form: str) -> None:
     assert headers["User-Agent"] == "rotate-my-key"
 
 
-def test_every_url_of_a_secret_is_told(web: Web) -> None:
+def test_every_url_of_a_secret_is_told(web: Chat) -> None:
     """One that fails is named by its service, the others are told, once each."""
     web.answers["two"] = 500
     cloud = Cloud("\n".join(web.url(path) for path in ("one", "two", "three")))
@@ -111,7 +97,7 @@ def test_every_url_of_a_secret_is_told(web: Web) -> None:
     assert sorted(path.strip("/") for path, _, _ in web.posts) == ["one", "three", "two"]
 
 
-def test_a_url_that_means_nothing_is_found_before_anything_is_sent(web: Web) -> None:
+def test_a_url_that_means_nothing_is_found_before_anything_is_sent(web: Chat) -> None:
     """So that a person may mend it and send it again, and nobody is told twice."""
     with pytest.raises(WrongUsage) as caught:
         made("chat", Cloud(f"{web.url()} nonsense://{TOKEN}")).deliver(LETTER)
@@ -132,7 +118,7 @@ def test_a_secret_without_a_url(secret: str) -> None:
     assert caught.value is problem
 
 
-def test_a_long_text_is_split_and_not_refused(web: Web) -> None:
+def test_a_long_text_is_split_and_not_refused(web: Chat) -> None:
     """A service's own limit is apprise's to know; the whole is bounded by us."""
     made("chat", Cloud(web.url())).deliver(Message("s", "a line of the digest\n" * 5000))
     assert sum(len(body["message"]) for _, _, body in web.posts) <= LONGEST_CHAT
@@ -155,7 +141,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("what", FAILURES)
 def test_no_token_gets_out(
-    what: str, web: Web, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    what: str, web: Chat, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever fails, with every logger at its noisiest: not in output, log, warning, exception, repr or frames."""
     token = TOKEN.replace(":", "-") if "host" in what or "password" in what else TOKEN
@@ -236,7 +222,7 @@ def test_a_plugin_that_raises_says_nothing(caplog: pytest.LogCaptureFixture) -> 
         assert "verysecrettoken" not in caplog.text + caught.value.message
 
 
-def test_a_channel_keeps_no_url(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_channel_keeps_no_url(web: Chat, caplog: pytest.LogCaptureFixture) -> None:
     """It is fetched for each message, and nothing of ours holds it afterwards. Nor is it in a log when all goes well:
     urllib3 would name the path of the request at DEBUG."""
     caplog.set_level(1)

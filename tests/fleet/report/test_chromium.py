@@ -8,10 +8,8 @@ import re
 import shutil
 import struct
 import subprocess
-import threading
 import zlib
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ import pytest
 
 from rotate_my_key.fleet.report import KeyReport
 from tests.fleet.fakes import FakeDirectory
+from tests.web import serve
 
 from .conftest import page
 
@@ -131,57 +130,14 @@ def _pages(pdf: bytes) -> Iterator[tuple[tuple[int, int], str]]:
         yield (round(float(box[1])), round(float(box[2]))), "".join(said)
 
 
-class _Server(ThreadingHTTPServer):
-    """Serves the page and its measure, and writes down every path that is asked for."""
-
-    def __init__(self, text: str, width: int, handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        self.pages = {"/page": text, "/": MEASURE.format(width=width)}
-        self.asked: list[str] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.server.asked.append(self.path)
-        found = self.server.pages.get(self.path)
-        body = (found or "").encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., _Server]]:
-    """Serve a page on loopback."""
-    servers: list[_Server] = []
-
-    def start(text: str, width: int, handler: type[BaseHTTPRequestHandler] = _Handler) -> _Server:
-        server = _Server(text, width, handler)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     ("width", "head"), [(320, "hidden"), (390, "hidden"), (820, "hidden"), (940, "sticky"), (1280, "sticky")]
 )
-def test_it_fits(chromium: Callable[..., str], serve: Callable[..., _Server], text: str, width: int, head: str) -> None:
+def test_it_fits(chromium: Callable[..., str], text: str, width: int, head: str) -> None:
     """Nothing sticks out to the side on a phone, a tablet, a desk; words are never small; the head stays in sight."""
-    server = serve(text, width)
-    dom = chromium("--virtual-time-budget=4000", "--dump-dom", f"http://127.0.0.1:{server.server_port}/")
+    pages = {"/page": text, "/": MEASURE.format(width=width)}
+    with serve(lambda path: (200 if path in pages else 404, pages.get(path, "").encode())) as web:
+        dom = chromium("--virtual-time-budget=4000", "--dump-dom", f"http://127.0.0.1:{web.port}/")
     title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
     assert title, dom[:500]
     found = json.loads(title[1].replace("&quot;", '"'))
@@ -190,37 +146,22 @@ def test_it_fits(chromium: Callable[..., str], serve: Callable[..., _Server], te
     assert found["head"] == head
     assert found["small"] == 0
     assert found["height"] > 900
-    assert set(server.asked) <= {"/", "/page", "/favicon.ico"}
-
-
-class _Proxy(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Write down who is asked for, and say no."""
-        self.server.asked.append(urlsplit(self.path).hostname or self.path.partition(":")[0])
-        self.send_error(502)
-
-    do_CONNECT = do_POST = do_HEAD = do_GET  # noqa: N815 - http.server's names
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    assert {each.path for each in web.asked} <= {"/", "/page", "/favicon.ico"}
 
 
 OTHERS = "<!doctype html><title>AWS access keys</title><img src='http://elsewhere.example/x.png'>"
 
 
 @pytest.mark.parametrize("others", [False, True], ids=["our page", "a page with a picture from elsewhere"])
-def test_it_asks_nobody(
-    chromium: Callable[..., str], serve: Callable[..., _Server], text: str, tmp_path: Path, others: bool
-) -> None:
+def test_it_asks_nobody(chromium: Callable[..., str], text: str, tmp_path: Path, others: bool) -> None:
     """Whatever it asks for goes through a proxy of ours: nothing but the browser's own chatter with its maker."""
     file = tmp_path / "report.html"
     file.write_text(OTHERS if others else text, encoding="utf-8")
-    server = serve("", 0, _Proxy)
-    dom = chromium(f"--proxy-server=127.0.0.1:{server.server_port}", "--dump-dom", file.as_uri())
+    with serve(lambda path: (502, b"")) as proxy:
+        dom = chromium(f"--proxy-server=127.0.0.1:{proxy.port}", "--dump-dom", file.as_uri())
     assert "AWS access keys" in dom
-    asked = {host for host in server.asked if not re.search(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$", host)}
+    hosts = {urlsplit(each.path).hostname or each.path.partition(":")[0] for each in proxy.asked}
+    asked = {host for host in hosts if not re.search(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$", host)}
     assert asked == ({"elsewhere.example"} if others else set())
 
 
