@@ -110,28 +110,26 @@ def test_more_keys_than_slots(said: str, more: bool) -> None:
     assert [entry.more for entry in entries(text, ACCOUNT)] == [more]
 
 
-def test_blank_lines_are_nothing() -> None:
-    """Neither users nor faults."""
-    assert len(read("\n", row(), "\r\n")) == 1
-
-
 def test_columns_in_another_order_and_new_ones() -> None:
-    """Columns are found by name; one more slot is one more key."""
+    """Columns are found by name; one more slot is one more key. Blank lines are neither users nor faults."""
     names = HEAD.split(",")
     values = row(first="true,2026-11-01T10:00:00Z,N/A,N/A,N/A").strip().split(",")
     slot = [name.replace("_1_", "_3_") for name in names if name.startswith("access_key_1_")]
     head = ",".join(["new", *reversed(names), *slot])
     assert len(read(",".join(["x", *reversed(values), *values[8:13]]), head=head)[0].keys) == 2
+    assert len(read("\n", row(), "\r\n")) == 1
 
 
 def test_names_as_iam_allows_them() -> None:
-    """Commas in quotes, signs, paths and letters from anywhere."""
+    """Commas in quotes, signs, paths and letters from anywhere. GovCloud and China have ARNs of their own."""
     arn = f"arn:aws:iam::{ACCOUNT}:user/bots/été/a"
     users = read(
         row('"smith,j+=@."', arn=f'"arn:aws:iam::{ACCOUNT}:user/smith,j+=@."'), row("a", arn=arn), row("\u5f20\u4f1f")
     )
     assert [user.name for user in users] == ["smith,j+=@.", "a", "\u5f20\u4f1f"]
     assert users[1].path == "/bots/été/"
+    arns = (f"arn:{each}:iam::{ACCOUNT}:user/a" for each in ("aws-us-gov", "aws-cn"))
+    assert len(read(*(row(arn=each) for each in arns))) == 2
 
 
 @pytest.mark.parametrize(
@@ -155,8 +153,3 @@ def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
     with pytest.raises(Problem) as caught:
         list(entries(text, ACCOUNT))
     assert said in caught.value.message
-
-
-def test_partitions() -> None:
-    """GovCloud and China have ARNs of their own."""
-    assert read(row(arn=f"arn:aws-us-gov:iam::{ACCOUNT}:user/a"), row(arn=f"arn:aws-cn:iam::{ACCOUNT}:user/b"))

@@ -127,14 +127,10 @@ def test_order() -> None:
     ]
 
 
-def test_a_key_of_the_future_has_no_age() -> None:
-    """Clocks differ by seconds."""
+def test_what_has_no_age_and_no_use() -> None:
+    """A key of the future: clocks differ by seconds. What is switched off cannot be used."""
     (row,) = judged(user(key(-1)))
     assert row.age == timedelta(0)
-
-
-def test_is_unused_counts_active_keys_only() -> None:
-    """What is switched off cannot be used."""
     assert not is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
 
 
@@ -298,12 +294,6 @@ def test_several_addresses_in_a_tag_are_all_told(between: str) -> None:
     assert owner_of(person("eve", tags={"owner": said}), Owners(), {}).address == "a@x.org, b@x.org"
 
 
-def test_root_is_somebodys_by_the_mapping() -> None:
-    """The mapping names root as the credential report does."""
-    mapping = read_mapping("<root_account>,it@x.org\n", "owners.csv")
-    assert owner_of(ROOT, Owners(domain="y.org"), mapping).address == "it@x.org"
-
-
 @pytest.mark.parametrize(
     ("who", "address"),
     [
@@ -318,6 +308,8 @@ def test_owners_of_accounts_are_told_of_who_has_nobody_else(who: FleetUser, addr
     """A line for all users of an account, then one for all accounts, comes after each other way to find an owner."""
     mapping = read_mapping("*,it@x.org\nalice,al@x.org\n123456789012/*,shop@x.org\n", "owners.csv")
     assert owner_of(who, Owners(), mapping).address == address
+    roots = read_mapping("<root_account>,it@x.org\n", "owners.csv")  # as the credential report names it
+    assert owner_of(ROOT, Owners(domain="y.org"), roots).address == "it@x.org"
     assert owner_of(who, Owners(by=("tag", "name")), mapping).address in ("", "eve@x.org")
 
 

@@ -171,20 +171,16 @@ def test_remind_in_lambda_cannot_write_its_audit_without_the_right(reminding: Co
         reminding.function("remind")
 
 
-def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
-    """For that GetAccount is there: without it that is not known, and the rest is shown."""
+def test_what_remind_does_without(reminding: Company) -> None:
+    """GetAccount is there for the sandbox: without it that is not known, and the rest is shown. No other tag than ours
+    can be written: with another one in the settings nothing is remembered."""
     reminding.desk.aws.settings.ses_sandbox = True
     assert "ses:GetAccount" not in reminding.run("remind", "--dry-run").text
     reminding.less("ses:GetAccount")
     done = reminding.run("remind", "--dry-run")
-    assert done.code == 0
-    assert "whether SES is in the sandbox (needs ses:GetAccount)" in done.text
-
-
-def test_no_other_tag_can_be_written(reminding: Company) -> None:
-    """With another tag in the settings nothing is remembered: the policy has the one key alone."""
+    assert (done.code, "whether SES is in the sandbox (needs ses:GetAccount)" in done.text) == (0, True), done.text
+    reminding.desk.aws.settings.ses_sandbox = False
     reminding.settings = reminding.settings.replace("[remind]", "[remind]\ntag = department")
     done = reminding.run("remind", "--yes")
-    assert done.code == 5, done.text
-    assert "iam:TagUser" in done.text
+    assert (done.code, "iam:TagUser" in done.text) == (5, True), done.text
     assert reminding.desk.aws.tags("alice") == {}
