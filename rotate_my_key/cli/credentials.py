@@ -34,7 +34,7 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
-        problem = error if isinstance(error, Problem) else fault(error)
+        problem = fault(error)
         hint = f" ({problem.hint})" if problem.hint else ""
         print(f"rotate-my-key: {problem.message}{hint}", file=sys.stderr)
         return problem.code

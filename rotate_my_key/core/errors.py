@@ -198,8 +198,10 @@ def frames(error: BaseException) -> list[str]:
 
 
 def fault(error: BaseException, version: str = "") -> Problem:
-    """What was not foreseen, as a problem of this computer or of this program, so that other accounts and users go
-    on."""
+    """What was not foreseen, as a problem of this computer or of this program, so that other accounts and users go on;
+    a Problem is what it is."""
+    if isinstance(error, Problem):
+        return error
     if scarce := shortage(error):
         return scarce
     if isinstance(error, OSError) and error.strerror:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite
@@ -18,7 +18,7 @@ from ..aws.signin import AskCode, AuthProfile, MfaSessions, Serials
 from ..core.errors import NeedsPerson
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
-from .audit import AuditRun, AuditTrail, TakeLine, open_audit, run_name
+from .audit import AuditRun, AuditTrail, TakeLine, open_audit
 
 
 def _nobody(whose: str, serial: str) -> str:
@@ -90,7 +90,8 @@ class Assembly:
 
     def audit(self, command: str, token: str, otherwise: TakeLine, metrics: TakeLine | None = None) -> AuditTrail:
         """Where a run of this command is written down; see `open_audit`. `token` tells runs of one second apart."""
-        run = AuditRun(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
+        name = f"{self.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
+        run = AuditRun(name, command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
 
     @cached_property

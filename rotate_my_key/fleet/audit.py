@@ -44,11 +44,6 @@ class AuditRun:
     by: str = ""
 
 
-def run_name(now: datetime, token: str) -> str:
-    """`20261125T120000Z-a1b2c3`."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
-
-
 def _each(take: TakeLine) -> Sink:
     """For what takes one line after the other."""
 

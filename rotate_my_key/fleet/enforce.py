@@ -305,7 +305,8 @@ class _EnforceRun:
         broken = [Remark(about, problem.message) for about, problem in self.plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
-        waits = self._waits()
+        many = number(len(self.left), "action waits", "actions wait")
+        waits = TryLater(f"{many} for a later run: {self.left[0]}") if self.left else None
         troubles = {**spared_of(self.spared), "Accounts and users that could not be checked": broken}
         said = waits.message if waits else ""
         self.untold += self.context.notifier.report(self.results, troubles, self.context.now(), said)
@@ -321,11 +322,6 @@ class _EnforceRun:
             code = self.stopped.code
         results, spared, untold = tuple(self.results), tuple(self.spared), tuple(self.untold)
         return EnforceResult(results, spared, untold, self.stopped, waits, numbers, code)
-
-    def _waits(self) -> TryLater | None:
-        """What only a run at another time can do: a schedule that never meets the hours must not be silent."""
-        many = number(len(self.left), "action waits", "actions wait")
-        return TryLater(f"{many} for a later run: {self.left[0]}") if self.left else None
 
     def _numbers(self) -> dict[str, float]:
         counts = Counter(WORDS[result.act.kind] for result in self.results if result.complete)

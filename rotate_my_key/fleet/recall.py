@@ -184,7 +184,7 @@ def carry_out(tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
         except Denied as error:
             denied[account] = problem = error
         except Exception as error:  # noqa: BLE001
-            problem = error if isinstance(error, Problem) else fault(error)
+            problem = fault(error)
         what, outcome = "recall undone" if undone else "recalled", "failed" if problem else "done"
         for key in each.keys:
             tools.audit.record(tools.event(what, each.found, key, reason, outcome))

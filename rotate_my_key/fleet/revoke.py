@@ -408,7 +408,7 @@ def _end_ways(tools: RevokeContext, lines: AuditLines, held: UserLook, why: str)
         except Gone:  # of the password, or of the user
             state = "none"
         except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others in
-            problem, state = error if isinstance(error, Problem) else fault(error), ""
+            problem, state = fault(error), ""
         lines.write(tools.event(_EVENTS[way], held, None, why, "failed" if problem else "done"))
         done.append(SwitchResult(held.account, name, None, (), problem, way, state))
     return [] if done[-1].state == "none" else done
@@ -467,7 +467,7 @@ def _let_in(tools: RevokeContext, held: UserLook) -> list[SwitchResult]:
     except NotKept:
         raise
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others from it
-        problem = error if isinstance(error, Problem) else fault(error)
+        problem = fault(error)
     try:
         tools.audit.record(tools.event(what, held, None, why, "failed" if problem else "done"))
     except NotKept as trouble:

@@ -85,7 +85,7 @@ def _looked(place: AccountView, user: FleetUser, verb: Callable[[UserLook], User
     except Gone:
         return None
     except Exception as error:  # noqa: BLE001
-        return replace(look, problem=error if isinstance(error, Problem) else fault(error))
+        return replace(look, problem=fault(error))
 
 
 # All users of an account
@@ -105,7 +105,7 @@ def enter(
         members = dict(_members(directory, settings, today))
         passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
     except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
-        return AccountView(account, problem=error if isinstance(error, Problem) else fault(error))
+        return AccountView(account, problem=fault(error))
     return AccountView(account, directory, members, passwords, users)
 
 
@@ -264,8 +264,7 @@ def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) 
 def lost(account: AwsAccount, name: str, error: Exception) -> UserLook:
     """A user, "" for any, of an account that cannot be looked at."""
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
-    problem = error if isinstance(error, Problem) else fault(error)
-    return UserLook(user, place=AccountView(account), problem=problem)
+    return UserLook(user, place=AccountView(account), problem=fault(error))
 
 
 def read_tags(found: UserLook) -> Mapping[str, str] | None:
@@ -296,7 +295,7 @@ def switched(found: UserLook, key: FleetKey, *, on: bool) -> Problem | None:
         found.directory.set_active(name, key_id, on)
         return None
     except Exception as error:  # noqa: BLE001 - whatever it was, the list tells, and the other key has its turn
-        failure = error if isinstance(error, Problem) else fault(error)
+        failure = fault(error)
     try:
         active = {each.key_id: each.active for each in found.directory.keys(name)}.get(key_id, False)
         return None if active is on else failure

@@ -95,7 +95,9 @@ def test_other_errors_are_not_tried_again(said: str, error: Exception) -> None:
 
 
 def test_a_fault_is_told_by_where_it_happened() -> None:
-    """The innermost call, without any value."""
+    """The innermost call, without any value; what is a Problem already is told as it is."""
+    problem = Problem("no")
+    assert fault(problem) is problem
     with pytest.raises(OverflowError) as caught:
         _ = timedelta.max * 2
     assert "OverflowError at test_errors.py:" in fault(caught.value).message

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.errors import Denied, Problem, WrongUsage
-from rotate_my_key.fleet.audit import AuditRun, AuditTrail, NotKept, as_line, open_audit, run_name
+from rotate_my_key.fleet.audit import AuditRun, AuditTrail, NotKept, as_line, open_audit
 from rotate_my_key.fleet.model import Event
 from rotate_my_key.settings.fleet import AuditSettings
 from tests.fleet.fakes import NOW
 
-RUN = AuditRun(run_name(NOW, "a1b2c3"), "enforce", "0123456789ab", "arn:aws:iam::123456789012:user/it")
+RUN = AuditRun("20261125T120000Z-a1b2c3", "enforce", "0123456789ab", "arn:aws:iam::123456789012:user/it")
 EVENT = Event(NOW, "deactivated", "123456789012", "alice", "AKIAIOSFODNN7EXAMPLE", "97 days old", outcome="intended")
 
 
