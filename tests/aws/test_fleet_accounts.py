@@ -327,12 +327,6 @@ def test_what_is_denied_in_another_account_names_it(make: Make, standin: StandIn
         list(make(ROLE).organization.directory(AwsAccount(member.account)).users())
 
 
-def test_a_last_use_that_is_throttled_is_unknown(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
-    """None is not "never": keys have been deleted over this."""
-    standin.fault("GetAccessKeyLastUsed", "throttle", times=None)
-    assert own.last_use(pair.key_id) is None
-
-
 def test_a_user_with_fifty_tags_is_told(own: AccountDirectory, standin: StandIn) -> None:
     """IAM's LimitExceeded means another thing for each action."""
     standin.set_tags("alice", {f"t{number}": "x" for number in range(49)})

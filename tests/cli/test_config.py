@@ -15,6 +15,11 @@ from rotate_my_key.cli.commands import COMMANDS
 from rotate_my_key.core.errors import Problem, WrongUsage
 from rotate_my_key.files.paths import Paths
 from tests.cli.conftest import Desk
+from tests.settings.test_settings import mine as write_mine
+from tests.settings.test_settings import paths
+from tests.settings.test_settings import theirs as write_theirs
+
+__all__ = ["paths"]
 
 
 @dataclasses.dataclass
@@ -26,23 +31,9 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(paths: Paths) -> Home:
     """A home without settings, and a site's folder whose trusted owner is whoever runs this test."""
-    top = os.path.realpath(tmp_path)
-    os.mkdir(f"{top}/etc", 0o755)
-    return Home(
-        Paths(
-            home=top,
-            config_file=f"{top}/config/config.ini",
-            site_file=f"{top}/etc/config.ini",
-            state_dir=f"{top}/state",
-            credentials="",
-            config="",
-            site_owner=os.getuid() if os.name == "posix" else 0,
-            site_top=top,
-        ),
-        env={},
-    )
+    return Home(paths, env={})
 
 
 def run(home: Home, *words: str) -> tuple[str, str]:
@@ -55,16 +46,13 @@ def run(home: Home, *words: str) -> tuple[str, str]:
 
 def mine(home: Home, text: str) -> Path:
     """Write the user's file."""
-    file = Path(home.paths.config_file)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
-    return file
+    write_mine(home.paths, text)
+    return Path(home.paths.config_file)
 
 
 def theirs(home: Home, text: str) -> None:
     """Write the site's file."""
-    Path(home.paths.site_file).write_text(text)
-    os.chmod(home.paths.site_file, 0o644)
+    write_theirs(home.paths, text)
 
 
 def test_show_says_where_each_value_comes_from(home: Home) -> None:

@@ -17,7 +17,7 @@ from rotate_my_key.core.policy import Past
 from rotate_my_key.keyring.store import LocalStaging
 from rotate_my_key.profiles.file import ProfilePaths
 from rotate_my_key.profiles.places import LocalPlaces
-from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
+from rotate_my_key.rotation.ports import Account, History, Notes, Places, Staging
 from rotate_my_key.state.history import FileHistory
 from rotate_my_key.state.notes import FileNotes
 from tests.engine.fakes import (
@@ -28,7 +28,6 @@ from tests.engine.fakes import (
     FakeHistory,
     FakeNotes,
     FakePlaces,
-    FakeProgress,
     FakeStaging,
     Home,
     Points,
@@ -389,17 +388,3 @@ def test_history_keeps_its_order(kind: str, tmp_path: Path) -> None:
     for each in past:
         history.add(each)
     assert history.entries() == tuple(past)
-
-
-def test_the_real_ports_and_those_in_memory_are_of_one_type() -> None:
-    """For mypy: each is what the engine asks for."""
-    home, points = Home(), Points()
-    ports: tuple[Account, Places, Staging, Notes, History, Progress] = (
-        FakeAccount(Aws(), points),
-        FakePlaces(home, points),
-        FakeStaging(home, points),
-        FakeNotes(home, points),
-        FakeHistory(home, points),
-        FakeProgress(),
-    )
-    assert len(ports) == 6
