@@ -142,9 +142,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if page.name != "CONTRIBUTING.md"],
-    ids=lambda page: str(page.relative_to(ROOT)),
+    "page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_the_words_are_those_of_the_trade(page: Path) -> None:
     """What people read says key, profile, deactivate; names in code (JSON, steps) are what they are."""

@@ -48,9 +48,7 @@ BELOW = {
     "__main__": {"cli"},
 }
 # (module, imported room): why it may.
-EXCEPTIONS = {
-    ("reminder.__main__", "cli"): "a program of its own, started at login; it ends by being `status`",
-}
+EXCEPTIONS = {("reminder.__main__", "cli"): "a program of its own, started at login; it ends by being `status`"}
 
 # Third parties, each behind one door.
 OWNERS = {

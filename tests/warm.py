@@ -217,10 +217,7 @@ def _load() -> None:
     import rotate_my_key
 
     for found in pkgutil.walk_packages(rotate_my_key.__path__, "rotate_my_key."):
-        if found.name.split(".")[1] not in ("demo", "fleet") and found.name.split(".")[-1] not in (
-            "__main__",
-            "demo",
-        ):
+        if found.name.split(".")[1] not in ("demo", "fleet") and found.name.split(".")[-1] not in ("__main__", "demo"):
             with suppress(ImportError):  # of another system
                 importlib.import_module(found.name)
     for name in ("encodings.idna", "filelock"):  # which it loads where it needs them

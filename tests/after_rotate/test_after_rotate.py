@@ -149,10 +149,7 @@ def test_at_a_terminal_it_is_said_once(laptop: Laptop) -> None:
     ]
 
 
-GOES_ON = {
-    "one that holds nothing": ((), "holds_old = no"),
-    "a leak": (("--force", "--keep-old", "0"), ""),
-}
+GOES_ON = {"one that holds nothing": ((), "holds_old = no"), "a leak": (("--force", "--keep-old", "0"), "")}
 
 
 @pytest.mark.parametrize("case", GOES_ON)

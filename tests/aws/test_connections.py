@@ -130,11 +130,7 @@ def test_the_home_in_the_bundles_path(make_aws: Any, secure: Secure, pem: Path, 
     [
         ("AWS_CA_BUNDLE", "^AWS_CA_BUNDLE is empty", "unset AWS_CA_BUNDLE"),
         ("REQUESTS_CA_BUNDLE", "^REQUESTS_CA_BUNDLE is empty", "unset REQUESTS_CA_BUNDLE"),
-        (
-            "ca_bundle",
-            r"^ca_bundle of profile default \(.*config, line 2\) is",
-            "rotate-my-key doctor",
-        ),
+        ("ca_bundle", r"^ca_bundle of profile default \(.*config, line 2\) is", "rotate-my-key doctor"),
     ],
 )
 def test_an_empty_bundle(make_aws: Any, secure: Secure, monkeypatch: Any, where: str, named: str, hint: str) -> None:

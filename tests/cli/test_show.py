@@ -49,10 +49,7 @@ def test_the_last_use(use: LastUse | None, text: str) -> None:
             Did(Step.SWITCH, NEW, (DEFAULT, Place("/home/alice/.aws/config", "a", PlaceKind.CONFIG))),
             "~/.aws/credentials: updated default; ~/.aws/config: updated a",
         ),
-        (
-            Did(Step.SWITCH, NEW, (Place("/home/alice/.aws/config", "a", PlaceKind.KEYRING),)),
-            "the keyring: updated a",
-        ),
+        (Did(Step.SWITCH, NEW, (Place("/home/alice/.aws/config", "a", PlaceKind.KEYRING),)), "the keyring: updated a"),
         (Did(Step.DEACTIVATE, OLD), "deactivated the old key ...MPLE"),
         (Did(Step.DELETE, OLD), "deleted the old key ...MPLE"),
         (Did(Step.DISCARD, OLD), "deleted key ...MPLE, whose secret never arrived"),

@@ -179,14 +179,7 @@ def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[...,
     assert more == "1 key is overdue: rotate-my-key rotate -p default"
     assert re.split(r"  +", head) == ["VERDICT", "PROFILES", "KEY", "AGE", "USER", "LAST USE"]
     assert [re.split(r"  +", row) for row in rows] == [
-        [
-            "overdue",
-            "default and work",
-            last(old.key_id),
-            "98 days",
-            f"alice in {desk.aws.account}",
-            "never",
-        ],
+        ["overdue", "default and work", last(old.key_id), "98 days", f"alice in {desk.aws.account}", "never"],
         ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "never"],
         ["not rotatable", "login", "-", "-", "-", "-", "signs in with SSO"],
     ]

@@ -138,13 +138,7 @@ def check(laptop: Laptop, chosen: Sequence[Fault]) -> Counter[str]:
 def test_failing_at_some_calls(laptop: Laptop) -> None:
     """Two, one after the other, for good: at the first look, and when the new file is made."""
     lay(laptop, laptop.old)
-    met = check(
-        laptop,
-        [
-            Fault("openat", 1, "EIO", on=True),
-            Fault("openat", 4, "EACCES", on=True),
-        ],
-    )
+    met = check(laptop, [Fault("openat", 1, "EIO", on=True), Fault("openat", 4, "EACCES", on=True)])
     assert met == {"exit 1": 2}
 
 

@@ -332,11 +332,7 @@ class FakePlaces:
                 raise Problem(f"{place.path} cannot be written", f"chmod u+w {place.path}")
 
     def write(
-        self,
-        places: Collection[Place],
-        old: Credentials,
-        new: Credentials,
-        note: Callable[[Collection[InPlace]], None],
+        self, places: Collection[Place], old: Credentials, new: Credentials, note: Callable[[Collection[InPlace]], None]
     ) -> None:
         """See the port: one file after the other, each at once; one that is written in place is torn for a while."""
         for path in dict.fromkeys(place.path for place in places):

@@ -54,10 +54,7 @@ def computer() -> Computer:
     ],
 )
 def test_what_a_place_holds(
-    held: Credentials | None,
-    wanted: Credentials | str | None,
-    unwanted: Credentials | str,
-    state: PlaceState,
+    held: Credentials | None, wanted: Credentials | str | None, unwanted: Credentials | str, state: PlaceState
 ) -> None:
     """Old, new, nothing or other."""
     assert classify(Holding(DEFAULT, held), wanted, unwanted) is state

@@ -132,10 +132,7 @@ def kept_on(laptop: Laptop) -> None:
 
 @pytest.mark.parametrize(
     ("before", "says"),
-    [
-        pytest.param(kept_off, "stays inactive until ", id="off"),
-        pytest.param(kept_on, "works until ", id="on"),
-    ],
+    [pytest.param(kept_off, "stays inactive until ", id="off"), pytest.param(kept_on, "works until ", id="on")],
 )
 def test_a_kept_key_in_the_way(laptop: Laptop, before: Callable[[Laptop], None], says: str) -> None:
     """A script is refused, and told whether it works; for a key that has leaked it goes at once, and so does that."""

@@ -263,9 +263,6 @@ assert staging.names() == ("AKIAOLD",)
 """
     mount = f'mount -t tmpfs -o size=32k tmpfs \'{tmp_path}\' && exec "$0" -c "$1"'
     done = subprocess.run(
-        [*enter, "sh", "-c", mount, sys.executable, code],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
+        [*enter, "sh", "-c", mount, sys.executable, code], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
