@@ -153,16 +153,11 @@ def aws(running: StandIn) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def signed_in(running: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def signed_in(running: StandIn, nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is empty but for who signs, by the environment."""
     running.reset()
     running.add_user("me")
     pair = running.add_key("me")
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -52,7 +52,10 @@ def test_without_apply_it_only_shows(ready: Firm) -> None:
 
 
 def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
-    """The key goes off, the tag remembers, owner and admins are told, the audit has it, in a file of ours alone."""
+    """The key goes off, the tag remembers, owner and admins are told, the audit has it, in a file of ours alone. It
+    asks before: without a terminal it names the flag and does nothing."""
+    done = ready.enforce("--apply")
+    assert (done.code, done.problem()[1], ready.changes) == (4, "rotate-my-key fleet enforce --apply --yes", set())
     done = ready.enforce("--apply", "--yes")
     assert done.code == 0, done.text
     assert done.out == "1 owner notified, 1 deactivated.\n"
@@ -70,13 +73,6 @@ def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
     assert all(line["by"].endswith(":user/fleet") for line in ready.audit)
     assert stat.S_IMODE((ready.it.state / "fleet-audit.jsonl").stat().st_mode) == 0o600
     assert ready.enforce("--apply", "--yes").out == "Nothing to do.\n"
-
-
-def test_it_asks_before_it_acts(ready: Firm) -> None:
-    """Without a terminal it names the flag and does nothing."""
-    done = ready.enforce("--apply")
-    assert (done.code, done.problem()[1]) == (4, "rotate-my-key fleet enforce --apply --yes")
-    assert ready.changes == set()
 
 
 @pytest.mark.slow

@@ -111,23 +111,19 @@ def leak() -> Leak:
 
 def test_all_keys_in_all_accounts_and_nobody_elses(leak: Leak) -> None:
     """Whatever their age, in every account; recorded with the reason. Looking before changed nothing, and nobody who is
-    nowhere is found."""
+    nowhere is found. An account that is named is the only one."""
     assert [len(held.user.keys) for held in leak.found()] == [2, 1]
     assert (leak.company.audit.events, {"tag", "set_active"} & set(leak.here.calls)) == ([], set())
+    leak.revoke(THERE)
+    assert (leak.states(), leak.states(there=True)) == (["Active", "Active"], ["Inactive"])
     done = leak.revoke()
     assert not leak.here.calls["last_use"] - 2  # only the look above asked: nobody reads it with `--yes`
-    assert [each.problem for each in done] == [None] * 3
+    assert [each.problem for each in done] == [None] * 2
     assert leak.working() == 0
     assert set(leak.company.status("bob").values()) == {"Active"}
     assert sorted(leak.company.audit.lines()) == ["revoked alice done"] * 3 + ["revoked alice intended"] * 3
     assert {event.why for event in leak.company.audit.events} == {"leaked"}
     assert find(leak.tools, leak.company.organization.accounts(), "nobody") == []
-
-
-def test_an_account_that_is_named_is_the_only_one(leak: Leak) -> None:
-    """`--account` limits it."""
-    leak.revoke(THERE)
-    assert (leak.states(), leak.states(there=True)) == (["Active", "Active"], ["Inactive"])
 
 
 def test_a_key_that_was_made_in_between_goes_too(leak: Leak) -> None:
@@ -300,22 +296,14 @@ def test_one_fault_anywhere(verb: str, call: int, error: Exception, done: bool, 
 
 
 def test_it_is_undone_as_it_was(leak: Leak) -> None:
-    """Every key works again, and its notices begin anew."""
-    leak.revoke()
-    assert len(leak.undo()) == 3
-    assert leak.working() == 3
-    for key_id in leak.company.status("alice"):
-        assert leak.company.known("alice", key_id) == KeyMemory(back=leak.company.now.date())
-    assert leak.undo() == []
-
-
-def test_what_was_off_before_stays_off(leak: Leak) -> None:
-    """Undoing does not switch on what somebody else switched off."""
-    first, _ = leak.company.status("alice")
+    """Every key works again, and its notices begin anew; what somebody else had switched off stays so."""
+    first, second = leak.company.status("alice")
     leak.here.set_active("alice", first, active=False)
     assert len(leak.revoke()) == 2
-    leak.undo()
-    assert leak.states() == ["Inactive", "Active"]
+    assert len(leak.undo()) == 2
+    assert (leak.states(), leak.states(there=True)) == (["Inactive", "Active"], ["Active"])
+    assert leak.company.known("alice", second) == KeyMemory(back=leak.company.now.date())
+    assert leak.undo() == []
 
 
 def test_each_takes_back_its_own(leak: Leak) -> None:
