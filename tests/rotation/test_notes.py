@@ -272,7 +272,7 @@ def test_both_keys_are_in_profiles_here(laptop: Laptop, age: timedelta, new: boo
     both_here(laptop, age)
     before = {key.key_id for key in laptop.aws.keys("alice")}
     done = laptop.run()
-    assert done.code == 0, done.text
+    assert done.code == 0 and "alice has two keys in profiles here" in done.err, done.text
     pair = laptop.works("default", "work", "second")
     assert laptop.pair("second") == laptop.pair("work") == pair
     assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id]
