@@ -131,11 +131,19 @@ class CallSite:
         if code in ("MessageRejected", "MailFromDomainNotVerifiedException"):
             return _rejected(message)
         if code == "BadRequestException" and action.startswith("ses:"):
-            return _bad_mail(message)
+            return Problem(
+                f"SES does not understand the mail{_reason(message)}",
+                "check sender and to in [channels], and the owner's address in the tag or mapping of [owners]",
+            )
         if _is_daily(error):
             return TryLater("SES sends no more today: the daily quota is used up", "repeat the command tomorrow")
         if code in ("LimitExceeded", "LimitExceededException"):
-            return _quota(action)
+            match action:
+                case "iam:CreateAccessKey":
+                    return NoRoom("the user has two access keys already", "delete an inactive one")
+                case "iam:TagUser":
+                    return NotAllowed("the user has 50 tags already", "take a tag off that user")
+            return NotAllowed(f"a quota of AWS is used up: {action}", "look at the service quotas of the account")
         if code in DENIED and _KMS.search(message):
             return self._denied(Denied(""), _KMS_ACTIONS.get(action, "kms:Decrypt"))
         if code in _DENIED - DENIED:
@@ -206,22 +214,6 @@ _REASONS = re.compile(
 def _reason(message: str) -> str:
     found = _REASONS.search(message)
     return f": {found[0]}" if found else ""
-
-
-def _bad_mail(message: str) -> Problem:
-    return Problem(
-        f"SES does not understand the mail{_reason(message)}",
-        "check sender and to in [channels], and the owner's address in the tag or mapping of [owners]",
-    )
-
-
-def _quota(action: str) -> Problem:
-    match action:
-        case "iam:CreateAccessKey":
-            return NoRoom("the user has two access keys already", "delete an inactive one")
-        case "iam:TagUser":
-            return NotAllowed("the user has 50 tags already", "take a tag off that user")
-    return NotAllowed(f"a quota of AWS is used up: {action}", "look at the service quotas of the account")
 
 
 _SOON = timedelta(minutes=5)  # a session that ends so soon is renewed before it is used

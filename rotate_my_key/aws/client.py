@@ -162,13 +162,6 @@ def is_page(body: bytes) -> bool:
     return bool(_PAGE.match(body))
 
 
-def _prepare(core: CoreSession) -> None:
-    """Let the calls of a session's clients be signed and sent here; once for each session."""
-    core.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
-    core.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
-    core.register("before-send", _send)  # type: ignore[arg-type]
-
-
 @contextmanager
 def calling(call: RequestContext) -> Iterator[None]:
     """Within the block the requests of this thread belong to this call."""
@@ -439,7 +432,9 @@ class Aws:
         core = self._with_files(CoreSession(unnamed, profile=profile or None, include_builtin_handlers=wide))
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
             core.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
-        _prepare(core)
+        core.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
+        core.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
+        core.register("before-send", _send)  # type: ignore[arg-type]
         if wide not in self._models:
             self._models[wide] = Models(core.get_config_variable("data_path"), WIDE if wide else HOT)
         core.register_component("data_loader", self._models[wide])

@@ -304,7 +304,11 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
         return _presigned_body(answer, most)
     finally:
         pool.close()
-    raise _told(failure, url, transport)
+    parts = urlsplit(url)
+    sent = FailedRequest("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", transport.region, timedelta(0))
+    problem = translate(failure, sent)
+    kind = TryLater if isinstance(problem, TryLater) else Problem
+    raise kind(problem.message, problem.hint)
 
 
 def _check(url: str, transport: Transport, tell: Callable[[str], None]) -> None:
@@ -337,12 +341,3 @@ def _presigned_body(answer: AWSResponse, most: int) -> bytes:
     if answer.status_code in (401, 403):
         raise NotAllowed("S3 does not allow it: what the link leads to is gone, or its signer may not read it", _ASK)
     raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
-
-
-def _told(error: Exception, url: str, transport: Transport) -> Problem:
-    """Without the URL: only its host is named."""
-    parts = urlsplit(url)
-    sent = FailedRequest("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", transport.region, timedelta(0))
-    problem = translate(error, sent)
-    kind = TryLater if isinstance(problem, TryLater) else Problem
-    return kind(problem.message, problem.hint)

@@ -175,7 +175,14 @@ def translate(error: Exception, sent: FailedRequest) -> Problem:
     if isinstance(error, boto.ClientError):
         return _answered(code_of(error), message_of(error), status_of(error), sent)
     if isinstance(error, NotAws | ResponseParserError):
-        return _not_aws(error, sent)
+        if isinstance(error, NotAws) and error.page:
+            return TryLater(
+                "something between this computer and AWS answered with a web page (a proxy or a captive portal)",
+                "sign in to the network in a browser, or set HTTPS_PROXY, then repeat the command",
+            )
+        if isinstance(error, NotAws) and error.long:
+            return TryLater(f"the answer to {sent.action} is too long to be AWS's", "repeat the command later")
+        return TryLater(f"the answer to {sent.action} was cut off or is not AWS's", "repeat the command")
     return _network(error, sent) or configuration(error)
 
 
@@ -203,7 +210,15 @@ def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Prob
         )
     if code == "NoSuchEntity":
         return Gone("AWS has no such access key or user", Hint("status", lead="see what there is with"))
-    return _other_answer(code, status, sent)
+    match kind_of_answer(code, status):
+        case FailureKind.BUSY:
+            return Throttled(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
+        case FailureKind.FLAKY:
+            return TryLater(f"AWS has trouble answering {sent.action} (HTTP {status})", "repeat the command later")
+    if code in ("OptInRequired", "RegionDisabledException"):
+        return NotAllowed("AWS has not enabled this account or region", "ask IT, or set another region in the profile")
+    name = code if re.fullmatch(r"\w{1,60}", code) else f"HTTP {status}"
+    return Problem(f"AWS refused {sent.action}: {name}", Hint("doctor", lead="check profile and endpoint with"))
 
 
 def _no_mfa(message: str) -> CodeRefused | None:
@@ -220,18 +235,6 @@ def _no_mfa(message: str) -> CodeRefused | None:
         "AWS does not accept this MFA code: it is wrong, or was used already",
         "wait for the next code (up to 30 s), then repeat the command",
     )
-
-
-def _other_answer(code: str, status: int, sent: FailedRequest) -> Problem:
-    match kind_of_answer(code, status):
-        case FailureKind.BUSY:
-            return Throttled(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
-        case FailureKind.FLAKY:
-            return TryLater(f"AWS has trouble answering {sent.action} (HTTP {status})", "repeat the command later")
-    if code in ("OptInRequired", "RegionDisabledException"):
-        return NotAllowed("AWS has not enabled this account or region", "ask IT, or set another region in the profile")
-    name = code if re.fullmatch(r"\w{1,60}", code) else f"HTTP {status}"
-    return Problem(f"AWS refused {sent.action}: {name}", Hint("doctor", lead="check profile and endpoint with"))
 
 
 def _wrong_clock(sent: FailedRequest) -> Problem:
@@ -278,17 +281,6 @@ def quarantined(action: str) -> Denied:
         explicit=True,
         quarantined=True,
     )
-
-
-def _not_aws(error: Exception, sent: FailedRequest) -> Problem:
-    if isinstance(error, NotAws) and error.page:
-        return TryLater(
-            "something between this computer and AWS answered with a web page (a proxy or a captive portal)",
-            "sign in to the network in a browser, or set HTTPS_PROXY, then repeat the command",
-        )
-    if isinstance(error, NotAws) and error.long:
-        return TryLater(f"the answer to {sent.action} is too long to be AWS's", "repeat the command later")
-    return TryLater(f"the answer to {sent.action} was cut off or is not AWS's", "repeat the command")
 
 
 def _network(error: Exception, sent: FailedRequest) -> Problem | None:

@@ -75,7 +75,13 @@ class AuthProfile:
         """
         with self._lock:
             try:
-                self._last = self._current()
+                self._found = self._found or self._resolved()
+                try:
+                    frozen = self._found.get_frozen_credentials()
+                except boto.RefreshWithMFAUnsupportedError:  # the role's session has ended: begin anew, with a new code
+                    self._found = self._resolved()
+                    frozen = self._found.get_frozen_credentials()
+                self._last = Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
                 return self._last
             except Problem:
                 self._found = None
@@ -83,15 +89,6 @@ class AuthProfile:
             except (*FAILURES, OSError, ValueError) as error:
                 self._found, failure = None, error
         raise self._explain(failure)
-
-    def _current(self) -> Credentials:
-        self._found = self._found or self._resolved()
-        try:
-            frozen = self._found.get_frozen_credentials()
-        except boto.RefreshWithMFAUnsupportedError:  # the role's session has ended: begin anew, with a new code
-            self._found = self._resolved()
-            frozen = self._found.get_frozen_credentials()
-        return Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
 
     def _resolved(self) -> BotoCredentials:
         core = self._aws.sign_in_session(self.name or None)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage
 from ..core.hints import Hint
-from ..core.model import Credentials, Look, Place
+from ..core.model import Credentials, Look
 from ..core.policy import day, mask
 from ..files.regular import read_regular
 from ..profiles.kinds import sections
@@ -281,7 +281,9 @@ class _Adopting:
         try:
             outcome = self._run(plan, narrator)
         except Problem as problem:
-            if not self._is_placed(plan.note.places):
+            # The old key could not be given up, but the new one is where it belongs
+            held = self._wiring.here.places.search([self._pair.key_id], plan.note.places)
+            if not any(h.pair == self._pair for h in held):
                 raise
             return [Result(profiles, old.key_id, problem=problem)]
         return [Result(profiles, old.key_id, outcome)]
@@ -292,11 +294,6 @@ class _Adopting:
             return take_over(plan, self._account, wiring.here, narrator, self._app.settings.policy, wiring.waiter)
         finally:
             narrator.end()
-
-    def _is_placed(self, places: tuple[Place, ...]) -> bool:
-        """The old key could not be given up, but the new one is where it belongs."""
-        held = self._wiring.here.places.search([self._pair.key_id], places)
-        return any(h.pair == self._pair for h in held)
 
     # Afterwards
 
@@ -309,28 +306,22 @@ class _Adopting:
     def rotate(self, stored: list[Result]) -> list[Result]:
         """Replace it at once, if it may be and there is room."""
         for result in stored:
-            self._tell(result)
+            if result.problem:
+                self._rotate.tell(result)
+            elif result.outcome and result.outcome.ending is not Ending.MERGED:
+                raise Problem("the profiles changed in the meantime, so nothing was done", "repeat the command")
         remember(self._wiring, self._app, stored)
         if self._denied:
-            return [Result((self._profile,), self._pair.key_id, problem=self._stays(self._denied))]
+            problem = Denied(
+                f"the key is set up but was not replaced: {self._denied.message}",
+                Hint("policy", "self", lead="ask IT for"),
+                action=self._denied.action,
+            )
+            self._rotate.tell(Result((self._profile,), self._pair.key_id, problem=problem))
+            return [Result((self._profile,), self._pair.key_id, problem=problem)]
         if any(result.problem for result in stored):
             return []
         return self._rotate.run()
-
-    def _tell(self, result: Result) -> None:
-        if result.problem:
-            self._rotate.tell(result)
-        elif result.outcome and result.outcome.ending is not Ending.MERGED:
-            raise Problem("the profiles changed in the meantime, so nothing was done", "repeat the command")
-
-    def _stays(self, denied: Denied) -> Denied:
-        problem = Denied(
-            f"the key is set up but was not replaced: {denied.message}",
-            Hint("policy", "self", lead="ask IT for"),
-            action=denied.action,
-        )
-        self._rotate.tell(Result((self._profile,), self._pair.key_id, problem=problem))
-        return problem
 
     def end(self, results: list[Result], *, as_json: bool) -> int:
         """Tell what came of it; who may not make keys is not reminded of one that was delivered."""

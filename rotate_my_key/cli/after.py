@@ -59,7 +59,9 @@ class LocalCommands:
         words = [program, *hook.command[1:]]
         with self._app.waiting(f"running {hook.name}"):
             data, seconds = json.dumps(given).encode(), hook.timeout.total_seconds()
-            return run(words, data, self._app.env, self._folder, seconds)
+            home = self._app.paths.home
+            folder = home if os.path.isdir(home) else os.path.abspath(os.sep)
+            return run(words, data, self._app.env, folder, seconds)
 
     def said(self, hook: Hook, lines: Sequence[str]) -> None:
         """See the port."""
@@ -85,8 +87,3 @@ class LocalCommands:
         if word.startswith("~/"):
             word = os.path.join(self._app.paths.home, word[2:])
         return shutil.which(word, path=self._app.env.get("PATH"))
-
-    @property
-    def _folder(self) -> str:
-        home = self._app.paths.home
-        return home if os.path.isdir(home) else os.path.abspath(os.sep)

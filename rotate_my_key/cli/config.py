@@ -11,7 +11,7 @@ from .. import settings
 from ..core.errors import Problem, WrongUsage
 from ..core.hints import Hint
 from ..files.paths import Paths
-from ..settings import Given, Settings, ValueOrigin
+from ..settings import Settings, ValueOrigin
 from .app import App
 from .layout import table
 
@@ -100,7 +100,11 @@ def _set(app: App, name: str, text: str) -> None:
     site = settings.site(app.paths)
     ceiling = site.enforced.get(row.name)
     if ceiling and row.tighten(value, ceiling.value) != value:
-        raise _held(row, ceiling, site)
+        limit = settings.write(ceiling.value)
+        contact = site.enforced.get("contact") or site.settings.get("contact")
+        ask = f"; ask {contact.value}" if contact and contact.value else ""
+        allowed = _ALLOWED[row.tighter].format(limit or "nothing")
+        raise Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", Hint("config", "get", row.name))
     changed = _change(app.paths.config_file, row.name, value)
     now, file = f"{'now' if changed else 'already'} {settings.write(value) or 'empty'}", app.paths.config_file
     app.say(f"{row.name} is {now} in {app.show_path(file)}")
@@ -135,15 +139,6 @@ _ALLOWED = {
     "higher": "asks for at least {}",
     "-": "fixes it at {}",
 }
-
-
-def _held(row: settings.Setting, ceiling: Given, site: settings.Site) -> Problem:
-    """The refusal of a value that the site's ceiling would undo."""
-    limit = settings.write(ceiling.value)
-    contact = site.enforced.get("contact") or site.settings.get("contact")
-    ask = f"; ask {contact.value}" if contact and contact.value else ""
-    allowed = _ALLOWED[row.tighter].format(limit or "nothing")
-    return Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", Hint("config", "get", row.name))
 
 
 def _entry(loaded: Settings, name: str) -> dict[str, object]:

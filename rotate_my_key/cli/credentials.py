@@ -20,7 +20,7 @@ from typing import NoReturn
 from ..core.errors import NeedsPerson, Problem, WrongUsage, fault
 from ..core.hints import Hint
 from ..core.policy import LIVE, LIVE_SOON
-from ..files.paths import Paths, find
+from ..files.paths import find
 from ..keyring.entries import SYSTEM, KeyringEntries, noted_backend, pair_in
 
 _USAGE = Hint("credentials", "--profile", "NAME")
@@ -51,7 +51,11 @@ def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
     if sys.stdout is None or sys.stdout.isatty():
         raise NeedsPerson("a secret is not shown on a terminal", "SDKs run this command by themselves")
     paths = find(env)
-    backend = _backend(paths, env)
+    backend = noted_backend(os.path.join(paths.state_dir, "keyring.json"))
+    if backend is None:
+        from ..settings import load
+
+        backend = load(paths, env).keyring_backend
     entries = KeyringEntries(lambda: backend, env, around=unasked)
     asked_at = time.time()
     with nullcontext() if backend == SYSTEM else _apart():
@@ -77,15 +81,6 @@ def _in_rotation(key_id: str, folder: str) -> bool:
     except (OSError, ValueError):
         return True
     return False
-
-
-def _backend(paths: Paths, env: Mapping[str, str]) -> str:
-    noted = noted_backend(os.path.join(paths.state_dir, "keyring.json"))
-    if noted is None:
-        from ..settings import load
-
-        noted = load(paths, env).keyring_backend
-    return noted
 
 
 @contextmanager

@@ -27,7 +27,9 @@ def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool)
     with app.waiting("checking your keys..."):
         look, account = _look(wiring, key_id, profile)
         plan = plan_retirement(key_id, look, account, wiring.here)
-    _introduce(app, plan)
+    now, key, who = datetime.now(UTC), plan.key, plan.identity
+    app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}")
+    app.say(f"{key.status.lower()}, {old(now - key.created)}; {show.last_used(plan.last_use, now)}")
     if not yes and not app.confirm(_question(plan), default=False):
         _tell(app, plan, "declined", as_json)
         return 4
@@ -73,12 +75,6 @@ def _finish(app: App, wiring: Wiring, key_id: str) -> None:
             except Problem as problem:  # the key is deleted all the same
                 wiring.warn(problem.message)
             narrator.end()
-
-
-def _introduce(app: App, plan: Retirement) -> None:
-    now, key, who = datetime.now(UTC), plan.key, plan.identity
-    app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}")
-    app.say(f"{key.status.lower()}, {old(now - key.created)}; {show.last_used(plan.last_use, now)}")
 
 
 def _question(plan: Retirement) -> str:

@@ -106,7 +106,10 @@ def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
     from .program import run
 
     before = _FILE.format(id=aws.pair.key_id, secret=aws.pair.secret)
-    _write(path, before)
+    os.makedirs(os.path.dirname(path), 0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.write(before)
     _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
     app.out(before.replace(aws.pair.secret, "*" * 40), exact=True)
     _say(app, "$ rotate-my-key")
@@ -117,18 +120,14 @@ def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
         return code
     after = _read(path)
     _say(app, "\nWhat changed in the file, and nothing else did:")
-    for line in _diff(before, after, aws.secrets):
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1))
+    for secret in aws.secrets:
+        lines = [line.replace(secret, f"{secret[:2]}{'*' * (len(secret) - 2)}") for line in lines]
+    for line in lines:
         app.out(app.style(line, fg={"+": "green", "-": "red"}.get(line[:1], "bright_black")), exact=True)
     keys = ", ".join(f"{key.key_id} ({key.status.lower()})" for key in aws.keys())  # noqa: SIM118  no mapping
     _say(app, f"\nAlice's keys in AWS now: {keys}")
     return code
-
-
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), 0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
 
 
 @contextmanager
@@ -146,13 +145,6 @@ def _elsewhere(url: str) -> Iterator[str]:
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _diff(before: str, after: str, secrets: set[str]) -> list[str]:
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1))
-    for secret in secrets:
-        lines = [line.replace(secret, f"{secret[:2]}{'*' * (len(secret) - 2)}") for line in lines]
-    return lines
 
 
 def _read(path: str) -> str:

@@ -121,22 +121,18 @@ def _tell(app: App, report: Report) -> None:
     """First whether all is well, then what to do, then what was not checked."""
     app.out(app.style(summary(report), bold=True))
     if report.active:
-        _tell_key(app, report, report.active)
+        who = f", {report.identity.user} in {report.identity.account}" if report.identity else ""
+        hidden = any(found.code in _HIDING and found.level is Level.BROKEN for found in report.findings)
+        which = "The profile's key, hidden by the environment," if hidden else "The key in use"
+        app.out(f"{which} is {mask(report.active.pair.key_id)}{who}:")
+        for reason in report.active.trail:
+            app.out(f"  {reason}")
     for finding in report.findings:
         level = app.style(f"{_LEVELS[finding.level]:<8}", fg=_COLORS[finding.level], bold=True)
         app.out(wrap(f"{level} {finding.message}{_where(app, finding)}", app.width(), _INDENT), exact=True)
         app.out(f"{_INDENT}{finding.remedy}", exact=True)
     for text in report.unchecked:
         app.out(f"{text[:1].upper()}{text[1:]}")
-
-
-def _tell_key(app: App, report: Report, active: Active) -> None:
-    who = f", {report.identity.user} in {report.identity.account}" if report.identity else ""
-    hidden = any(found.code in _HIDING and found.level is Level.BROKEN for found in report.findings)
-    which = "The profile's key, hidden by the environment," if hidden else "The key in use"
-    app.out(f"{which} is {mask(active.pair.key_id)}{who}:")
-    for reason in active.trail:
-        app.out(f"  {reason}")
 
 
 def _where(app: App, finding: Finding) -> str:

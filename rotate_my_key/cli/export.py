@@ -23,10 +23,22 @@ _SHORTEST = 10  # characters: who has the file may try passphrases for as long a
 
 def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: str | None) -> None:
     """Print what another computer needs to use the same key, sealed with a passphrase or for an age recipient."""
-    _check(app, recipients, output)
+    # What cannot end well is refused before anything is asked
+    for text in recipients:
+        age.recipient(text)
+    if not recipients and not app.terminal:
+        raise NeedsPerson(
+            "not running in a terminal, so a passphrase cannot be asked for", Hint("export", "--recipient", "age1...")
+        )
+    if output and output != "-" and os.path.lexists(output):
+        raise _is_there(output)
     wiring = Wiring.of(app)
     active = wiring.active(profile, mixed=True)
-    _check_settled(wiring, active.pair)
+    # A key that is about to go is of no use elsewhere
+    for found in unfinished(wiring.here, mend=False):
+        leaving = {found.name} if found.note is None else {found.note.unwanted}
+        if active.pair.key_id in leaving:
+            raise Problem(f"a rotation of key {mask(active.pair.key_id)} is unfinished", Hint())
     with app.waiting("checking your keys..."):
         who = _identity(wiring, profile, active.pair)
     exported = Exported(active.pair, who, active.profile, active.region, datetime.now(UTC))
@@ -37,31 +49,15 @@ def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: s
     if output is None or output == "-":
         app.out(sealed.rstrip("\n"), exact=True)
     else:
-        _write(app, output, sealed)
+        from ..files.write import create_private
 
-
-def _check(app: App, recipients: tuple[str, ...], output: str | None) -> None:
-    """What cannot end well is refused before anything is asked."""
-    for text in recipients:
-        age.recipient(text)
-    if not recipients and not app.terminal:
-        raise NeedsPerson(
-            "not running in a terminal, so a passphrase cannot be asked for", Hint("export", "--recipient", "age1...")
-        )
-    if output and output != "-" and os.path.lexists(output):
-        raise _is_there(output)
+        if not create_private(os.path.abspath(output), sealed.encode()):
+            raise _is_there(output)
+        app.say(f"Wrote {output}. On the other computer: rotate-my-key import {quote(os.path.basename(output))}")
 
 
 def _is_there(path: str) -> Problem:
     return Problem(f"{path} already exists", Hint("export", "-o", "ANOTHER_FILE"))
-
-
-def _check_settled(wiring: Wiring, pair: Credentials) -> None:
-    """A key that is about to go is of no use elsewhere."""
-    for found in unfinished(wiring.here, mend=False):
-        leaving = {found.name} if found.note is None else {found.note.unwanted}
-        if pair.key_id in leaving:
-            raise Problem(f"a rotation of key {mask(pair.key_id)} is unfinished", Hint())
 
 
 def _identity(wiring: Wiring, profile: str | None, pair: Credentials) -> Identity:
@@ -83,11 +79,3 @@ def _passphrase(app: App) -> str:
             app.complain("the two passphrases differ")
         else:
             return text
-
-
-def _write(app: App, path: str, sealed: str) -> None:
-    from ..files.write import create_private
-
-    if not create_private(os.path.abspath(path), sealed.encode()):
-        raise _is_there(path)
-    app.say(f"Wrote {path}. On the other computer: rotate-my-key import {quote(os.path.basename(path))}")

@@ -66,7 +66,11 @@ def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[
     places = put(plan, app.paths.credentials, wiring.here, wiring.warn)
     wiring.handed.clear(key.pair.key_id)
     if plan.way is not Way.THERE:
-        _remember(wiring, plan, places)
+        # A line of the history; that it cannot be written stops nothing
+        who, new, old = plan.key.identity, plan.key.pair.key_id, plan.old.key_id if plan.old else ""
+        where = tuple(sorted(f"{place.path} [{place.profile}]" for place in places))
+        with suppress(Problem):
+            wiring.history.add(Past(datetime.now(UTC), "imported", who.account, who.arn, old, new, (), where))
     return plan, places
 
 
@@ -76,14 +80,6 @@ def _of_another_region(problem: KeyRefused, exported: Exported, app: App) -> Key
     if exported.identity.partition == "aws" or not region or app.env.get("AWS_DEFAULT_REGION"):
         return problem
     return KeyRefused(problem.message, f"AWS_DEFAULT_REGION={region} rotate-my-key import FILE")
-
-
-def _remember(wiring: Wiring, plan: Placement, places: Sequence[Place]) -> None:
-    """A line of the history; that it cannot be written stops nothing."""
-    who, new, old = plan.key.identity, plan.key.pair.key_id, plan.old.key_id if plan.old else ""
-    where = tuple(sorted(f"{place.path} [{place.profile}]" for place in places))
-    with suppress(Problem):
-        wiring.history.add(Past(datetime.now(UTC), "imported", who.account, who.arn, old, new, (), where))
 
 
 def _tell(app: App, plan: Placement, places: Sequence[Place], *, as_json: bool) -> None:
@@ -121,18 +117,14 @@ def _open(app: App, file: str | None, identity: str | None) -> Exported:
             if not key:
                 raise Problem("it was encrypted for an age recipient", Hint("import", "FILE", "-i", "IDENTITY_FILE"))
             return read_export(age.unseal(sealed, identities=key))
-        return read_export(age.unseal(sealed, passphrase=_passphrase(app)))
+        if not app.terminal:
+            raise NeedsPerson(
+                "not running in a terminal, so the passphrase cannot be asked for",
+                Hint("import", "FILE", lead="in a terminal"),
+            )
+        return read_export(age.unseal(sealed, passphrase=app.ask("Passphrase (hidden)", hide_input=True)))
     except age.WrongPassphrase as problem:
         raise Problem(problem.message, Again()) from None
-
-
-def _passphrase(app: App) -> str:
-    if not app.terminal:
-        raise NeedsPerson(
-            "not running in a terminal, so the passphrase cannot be asked for",
-            Hint("import", "FILE", lead="in a terminal"),
-        )
-    return app.ask("Passphrase (hidden)", hide_input=True)
 
 
 def _read(path: str, hint: str) -> bytes:

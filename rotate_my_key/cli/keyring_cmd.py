@@ -43,7 +43,11 @@ class _Move:
         broken = self._finish_first()
         active = wiring.active(named)
         profile = active.place.profile
-        self._check(active.profile, active.holder)
+        if active.profile != active.holder:
+            raise Problem(
+                f"profile {active.profile} has no key of its own: it uses the key of {active.holder}",
+                Hint("keyring", self._move.value, "-p", active.holder),
+            )
         if (active.place.kind is PlaceKind.KEYRING) is (self._move is Move.STORE):
             return self._tell(profile, active.pair.key_id, "none")
         for result in broken:
@@ -93,13 +97,6 @@ class _Move:
             if result.problem:
                 wiring.warn(result.problem.message)
         return broken
-
-    def _check(self, asked: str, holder: str) -> None:
-        if asked != holder:
-            raise Problem(
-                f"profile {asked} has no key of its own: it uses the key of {holder}",
-                Hint("keyring", self._move.value, "-p", holder),
-            )
 
     def _introduce(self, profile: str, key_id: str, where: str) -> None:
         to = "into the keyring" if self._move is Move.STORE else "back into its file"

@@ -53,7 +53,7 @@ def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if not width or sum(widths) + 2 * (len(widths) - 1) <= width:
         return [_line(row, widths) for row in rows]
-    cells = [[_narrow(cell, width // 3) for cell in row] for row in rows]
+    cells = [[wrap(cell, width // 3, "").split("\n") for cell in row] for row in rows]
     widths = [max(_size(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
     kept = max((n for n in range(1, len(widths) + 1) if sum(widths[:n]) + 2 * (n - 1) <= width), default=1)
     shown = []
@@ -63,10 +63,6 @@ def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
         below = ", ".join(f"{name.lower()}: {cell}".removeprefix(": ") for name, cell in rest if cell not in ("", "-"))
         shown.append("\n".join([*lines, *([wrap(_INDENT + below, width, "")] if below else [])]))
     return shown
-
-
-def _narrow(cell: str, width: int) -> list[str]:
-    return wrap(cell, width, "").split("\n")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

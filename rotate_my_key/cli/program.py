@@ -115,7 +115,10 @@ def run(args: Sequence[str], env: Any, app: App | None = None) -> int:
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
     args, log_file = _without_log_file(args)
     words = with_command(args)
-    app.profile = _typed_profile(words)
+    # The one profile that the words name; "" if they name none or several. The fleet's only signs
+    split = [part for word in words for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
+    named = {value for word, value in pairwise(split) if word in ("-p", "--profile")}
+    app.profile = named.pop() if len(named) == 1 and _named(words)[:1] != ["fleet"] else ""
     return guarded(app, words, lambda: _called(app, words, log_file))
 
 
@@ -175,7 +178,13 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         _silence()
         return 1
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
-        return _unexpected(app, args, error)
+        # What no command foresaw: where it happened, never what the values were
+        from ..core.errors import fault, frames
+
+        code = _end(app, args, fault(error, __version__))
+        for frame in frames(error):
+            app.detail(f"  {frame}", 2)
+        return code
 
 
 def _check_owner(app: App, words: Sequence[str]) -> None:
@@ -200,13 +209,6 @@ def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
         except Problem as unwritten:
             app.show_problem(unwritten)
     return problem.code
-
-
-def _typed_profile(args: Sequence[str]) -> str:
-    """The one profile that the words name; "" if they name none or several. The fleet's only signs."""
-    split = [part for word in args for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
-    named = {value for word, value in pairwise(split) if word in ("-p", "--profile")}
-    return named.pop() if len(named) == 1 and _named(args)[:1] != ["fleet"] else ""
 
 
 def _named(args: Sequence[str]) -> list[str]:
@@ -240,16 +242,6 @@ def _usage(error: click.UsageError, args: Sequence[str]) -> tuple[str, str]:
     meant = nearest(word, group.list_commands(error.ctx))
     question = f". Did you mean '{meant}'?" if meant else ""
     return f"no such command '{word}'{question}", " ".join(filter(None, (name, meant, "--help")))
-
-
-def _unexpected(app: App, args: Sequence[str], error: Exception) -> int:
-    """What no command foresaw: where it happened, never what the values were."""
-    from ..core.errors import fault, frames
-
-    code = _end(app, args, fault(error, __version__))
-    for frame in frames(error):
-        app.detail(f"  {frame}", 2)
-    return code
 
 
 def _lower(text: str) -> str:

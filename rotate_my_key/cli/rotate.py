@@ -304,7 +304,13 @@ def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResu
     app.flags["overlap"] = typed.overlap
     app.flags["keep_old"] = typed.keep_old
     app.flags["update_copies"] = typed.update_copies or None
-    _check_version(app)
+    # A version that is older than the site asks for still rotates: an old key is worse
+    if app.settings.is_outdated(__version__):
+        from ..doctor.local import upgrade
+
+        origin = app.settings.origin["minimum_version"]
+        asked = f"{origin.text} is required ({origin.ceiling or origin.source})"
+        app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, but at least {asked}: {upgrade()}")
     if typed.old_active and not app.settings.keep_old:
         raise WrongUsage(
             "--old-active does nothing without --keep-old", Hint("rotate", "--keep-old", "7d", "--old-active")
@@ -340,13 +346,3 @@ def _rotate(app: App, rotation: Rotate) -> list[Result]:
         if not before:
             raise
         return before
-
-
-def _check_version(app: App) -> None:
-    """A version that is older than the site asks for still rotates: an old key is worse."""
-    if app.settings.is_outdated(__version__):
-        from ..doctor.local import upgrade
-
-        origin = app.settings.origin["minimum_version"]
-        asked = f"{origin.text} is required ({origin.ceiling or origin.source})"
-        app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, but at least {asked}: {upgrade()}")

@@ -181,7 +181,15 @@ class Scan:
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
             for line in table([("", ""), *rows], self._app.width())[1:]:
                 self._app.out(f"  {line}")
-        for line in self._closing():
+        tally = self._tally
+        lines = [f"Read {number(tally.files, 'file')}."]
+        if tally.unreadable:
+            lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
+        for reason, paths in tally.skipped.items():
+            lines.append(f"Skipped {len(paths):,} ({reason}: {self._some(paths)}).")
+        if not self._paths:
+            lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
+        for line in lines:
             self._app.say(line)
 
     def _head(self, key_id: str, found: int) -> str:
@@ -195,17 +203,6 @@ class Scan:
         if copy.can_change and copy.key_id in self._successor:
             return Hint("scan", "--update", lead="to update it")
         return copy.means
-
-    def _closing(self) -> list[str]:
-        tally = self._tally
-        lines = [f"Read {number(tally.files, 'file')}."]
-        if tally.unreadable:
-            lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
-        for reason, paths in tally.skipped.items():
-            lines.append(f"Skipped {len(paths):,} ({reason}: {self._some(paths)}).")
-        if not self._paths:
-            lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
-        return lines
 
     def _some(self, paths: Sequence[str]) -> str:
         return ", ".join([*map(self._app.show_path, paths[:3]), *(["..."] if len(paths) > 3 else [])])

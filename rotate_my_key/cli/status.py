@@ -50,7 +50,11 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
     now = datetime.now(UTC)
     settings = app.settings
     rows = [judge(row, settings.policy, now) for row in _rows(app, cached)]
-    chosen = _chosen(rows, profiles)
+    known = {name for row in rows for name in row["profiles"]}
+    missing = [name for name in profiles if name not in known]
+    if missing:
+        raise Problem(f"no key or profile named {', '.join(missing)} is known here", Hint("status"))
+    chosen = [row for row in rows if not profiles or set(profiles) & set(row["profiles"])]
     if as_json:
         app.json({"cached": cached, "keys": [_public(row) for row in chosen]})
     elif not (least and app.quiet):  # a script looks at the exit code alone
@@ -167,15 +171,6 @@ def _under_way(app: App) -> bool:
         return bool(os.listdir(os.path.join(app.paths.state_dir, "rotations")))
     except OSError:
         return False
-
-
-def _chosen(rows: list[Row], profiles: Sequence[str]) -> list[Row]:
-    """The rows of these profiles; all of them if none is named."""
-    known = {name for row in rows for name in row["profiles"]}
-    missing = [name for name in profiles if name not in known]
-    if missing:
-        raise Problem(f"no key or profile named {', '.join(missing)} is known here", Hint("status"))
-    return [row for row in rows if not profiles or set(profiles) & set(row["profiles"])]
 
 
 def _public(row: Row) -> Row:

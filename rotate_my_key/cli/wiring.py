@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -130,14 +130,11 @@ class Wiring:
         """Take the marks off those that no place here holds any more, nor will when a rotation is finished."""
         ids = self.handed.ids()
         held = {h.pair.key_id for h in self.here.places.search(ids) if h.pair} if ids else set()
-        for key_id in set(ids) - held - self._on_their_way(ids):
-            self.handed.clear(key_id)
-
-    def _on_their_way(self, ids: Collection[str]) -> set[str]:
-        """Those whose pair is stored for a rotation that is not finished."""
+        # Those whose pair is stored for a rotation that is not finished
         staging = self.here.staging
         stored = (pair.key_id for name in staging.names() for pair in staging.get(name).values()) if ids else ()
-        return set(ids) & set(stored)
+        for key_id in set(ids) - held - (set(ids) & set(stored)):
+            self.handed.clear(key_id)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

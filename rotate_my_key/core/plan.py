@@ -251,18 +251,14 @@ class World:
 def next_step(world: World, policy: Policy, now: datetime) -> Step:
     """The next step of the rotation that `world` shows."""
     if world.note is None:
-        return _without_note(world, policy, now)
+        key = world.keys.get(world.key_id)
+        if key is None or not world.asked:
+            return Step.DONE
+        due = world.forced or policy.verdict(key, now) is not Verdict.FRESH
+        return Step.BEGIN if due else Step.DONE
     if world.note.wanted is None:
         return _without_wanted(world, world.note)
     return _towards(world, world.note, world.note.wanted, now)
-
-
-def _without_note(world: World, policy: Policy, now: datetime) -> Step:
-    key = world.keys.get(world.key_id)
-    if key is None or not world.asked:
-        return Step.DONE
-    due = world.forced or policy.verdict(key, now) is not Verdict.FRESH
-    return Step.BEGIN if due else Step.DONE
 
 
 def _without_wanted(world: World, note: Note) -> Step:
@@ -292,7 +288,13 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     if note.unwanted not in world.keys and _may_be_young(world, note):
         return Step.LOOK
     if key is None:
-        return _wanted_missing(world, note)
+        if world.listed_at < world.first_look + SETTLE:
+            return Step.LOOK
+        placed = world.places_in(PlaceState.WANTED, PlaceState.TORN)
+        both_gone = note.unwanted not in world.keys
+        if both_gone or (not note.back and not placed and may_forget(world)):
+            return Step.DROP
+        return _back_or_blocked(world, note)
     if note.undo and not only_others(world) and _may_be_off(world, key):
         return Step.SWITCH_ON
     if Step.SWITCH_ON in world.denied and world.listed_at < world.first_look + SETTLE:
@@ -300,7 +302,10 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     if not key.active:
         return _back_or_blocked(world, note)
     if world.places_in(PlaceState.UNWANTED, PlaceState.TORN):
-        return _into_places(world, note, wanted)
+        # Its secret may be lost: then a key that was made for this rotation goes, and any other stays where it is
+        if wanted in world.secrets:
+            return Step.SWITCH if wanted in world.proven else Step.PROVE
+        return Step.DROP if note.back or wanted in note.known else Step.DISCARD
     if not world.places_in(PlaceState.WANTED):
         return _nowhere(world, note)
     return _retire(world, note, wanted, now)
@@ -313,23 +318,6 @@ def _may_be_off(world: World, key: AccessKey) -> bool:
         return True
     settled = key.key_id in world.on or Step.SWITCH_ON in world.denied
     return not settled and key.key_id in world.secrets
-
-
-def _wanted_missing(world: World, note: Note) -> Step:
-    if world.listed_at < world.first_look + SETTLE:
-        return Step.LOOK
-    placed = world.places_in(PlaceState.WANTED, PlaceState.TORN)
-    both_gone = note.unwanted not in world.keys
-    if both_gone or (not note.back and not placed and may_forget(world)):
-        return Step.DROP
-    return _back_or_blocked(world, note)
-
-
-def _into_places(world: World, note: Note, wanted: str) -> Step:
-    """Its secret may be lost: then a key that was made for this rotation goes, and any other stays where it is."""
-    if wanted in world.secrets:
-        return Step.SWITCH if wanted in world.proven else Step.PROVE
-    return Step.DROP if note.back or wanted in note.known else Step.DISCARD
 
 
 def _nowhere(world: World, note: Note) -> Step:

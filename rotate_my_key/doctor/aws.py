@@ -54,7 +54,14 @@ class Online:
         else:
             self.identity = look.identity
             if look.identity.is_user:
-                self._user(account, look, ours)
+                rights = account.rights(look.identity.arn)
+                self.findings += self._key(look)
+                self.findings += self._same_by_sso(look.identity.account)
+                for key in look.keys:
+                    if key.key_id != self._active.pair.key_id and key.key_id not in ours:
+                        self.findings.append(self._second(look, key.key_id, account))
+                self.findings += _denials(rights)
+                self.unchecked += [] if rights.known else [_UNKNOWN]
             else:
                 self.findings.append(self._no_user(look.identity))
         offset = account.clock_offset
@@ -117,16 +124,6 @@ class Online:
         key_id, profile = self._active.pair.key_id, quote(self._active.holder)
         remedy = f"aws iam delete-access-key --access-key-id {key_id} --profile {profile}"
         return Finding(Level.BROKEN, "root-key", message, remedy, self._where)
-
-    def _user(self, account: IamAccount, look: Look, ours: Collection[str]) -> None:
-        rights = account.rights(look.identity.arn)
-        self.findings += self._key(look)
-        self.findings += self._same_by_sso(look.identity.account)
-        for key in look.keys:
-            if key.key_id != self._active.pair.key_id and key.key_id not in ours:
-                self.findings.append(self._second(look, key.key_id, account))
-        self.findings += _denials(rights)
-        self.unchecked += [] if rights.known else [_UNKNOWN]
 
     def _key(self, look: Look) -> Iterator[Finding]:
         """The key itself, and whether it is needed."""

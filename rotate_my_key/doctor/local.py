@@ -17,8 +17,6 @@ from urllib.parse import urlsplit
 from .. import settings
 from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
 from ..core.hints import Hint
-from ..core.model import Place
-from ..core.plan import Note
 from ..core.policy import mask
 from ..files import platform
 from ..files.regular import PUBLIC, oddity, read_start, tracking
@@ -175,7 +173,12 @@ def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
     """The key in force; with keys in the environment or two profile names, the one that would be without them."""
     if isinstance(computer.profiles, Problem):
         return None, [computer.problem(Level.BROKEN, "unreadable-file", computer.profiles)]
-    env = _without_the_wrong(computer)
+    # The environment as it will be once what is found in it is dealt with
+    values = {computer.env.get(name) for name in PROFILES} - {None, ""}
+    wrong = {*KEYS, *FILES, *(name for name in PROFILES if not computer.env.get(name))}
+    if len(values) > 1:
+        wrong.add(PROFILES[1])
+    env = {name: value for name, value in computer.env.items() if name not in wrong}
     found = []
     try:
         active = find_active(env, computer.profile, computer.files, keyring=computer.keyring)
@@ -193,15 +196,6 @@ def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
     # where another program may use another key; botocore does not
     doubts = [computer.in_file(Level.WARNING, "other-key", text, computer.locate(text)) for text in active.warnings]
     return active, [*found, *doubts]
-
-
-def _without_the_wrong(computer: Computer) -> Mapping[str, str]:
-    """The environment as it will be once what is found in it is dealt with."""
-    values = {computer.env.get(name) for name in PROFILES} - {None, ""}
-    wrong = {*KEYS, *FILES, *(name for name in PROFILES if not computer.env.get(name))}
-    if len(values) > 1:
-        wrong.add(PROFILES[1])
-    return {name: value for name, value in computer.env.items() if name not in wrong}
 
 
 def _refusal(computer: Computer, problem: Problem) -> Finding:
@@ -256,7 +250,9 @@ def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
     good = []
     for holding in files.search([pair.key_id]):
         if holding.pair != pair:
-            yield _other_secret(computer, holding.place, pair.key_id)
+            what = f"profile {holding.place.profile} in {computer.show(holding.place.path)}"
+            message = f"{what} has the ID of key {mask(pair.key_id)} with another secret, or with a token"
+            yield computer.in_file(Level.WARNING, "other-secret", message, computer.locate(holding.place.path))
             continue
         try:
             files.check([holding.place], pair)
@@ -268,12 +264,6 @@ def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
         yield computer.in_file(Level.WARNING, "sdks-differ", text, computer.locate(text))
     for path in dict.fromkeys(place.path for place in good):
         yield from _writable(computer, path)
-
-
-def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
-    what = f"profile {place.profile} in {computer.show(place.path)}"
-    message = f"{what} has the ID of key {mask(key_id)} with another secret, or with a token"
-    return computer.in_file(Level.WARNING, "other-secret", message, computer.locate(place.path))
 
 
 def dead(computer: Computer, ended: Mapping[str, str]) -> Iterator[Finding]:
@@ -494,7 +484,8 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
         except Problem as problem:
             yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
-            if (note or staged) and not (note and _is_kept(note, now)):
+            kept = note is not None and note.wanted is not None and note.delete_at > now  # nothing is left to do yet
+            if (note or staged) and not kept:
                 stuck = note is not None and note.told
                 end = "no run can finish it; what is stored for it is kept" if stuck else "the next run finishes it"
                 message = f"a rotation of key {mask(name)} is unfinished; {end}"
@@ -516,11 +507,6 @@ def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
     if key_id in handed:
         message = f"key {mask(key_id)} was handed to you and still has to be replaced"
         yield Finding(Level.WARNING, "handed-key", message, Hint())
-
-
-def _is_kept(note: Note, now: datetime) -> bool:
-    """Whether nothing is left to do yet: the old key was to be kept until later."""
-    return note.wanted is not None and note.delete_at > now
 
 
 NAME = "rotate-my-key"

@@ -170,7 +170,12 @@ def _names(data: bytes, hash_size: int) -> frozenset[bytes] | None:
         (flags,) = struct.unpack_from(">H", data, at + 40 + hash_size)
         at += 42 + hash_size + (2 if flags & 0x4000 else 0)
         if version == 4:
-            cut, at = _offset(data, at)
+            # The number that git writes seven bits a byte, as in its packs; and where it ends
+            value = data[at] & 0x7F
+            while data[at] & 0x80:
+                at += 1
+                value = ((value + 1) << 7) | (data[at] & 0x7F)
+            cut, at = value, at + 1
             end = data.index(0, at)
             name = name[: len(name) - cut] + data[at:end]
             at = end + 1
@@ -180,12 +185,3 @@ def _names(data: bytes, hash_size: int) -> frozenset[bytes] | None:
             at = start + (end - start + 8) // 8 * 8
         names.add(name)
     return None if data[at : at + 4] == b"link" else frozenset(names)  # a split index: most names are elsewhere
-
-
-def _offset(data: bytes, at: int) -> tuple[int, int]:
-    """The number that git writes seven bits a byte, as in its packs; and where it ends."""
-    value = data[at] & 0x7F
-    while data[at] & 0x80:
-        at += 1
-        value = ((value + 1) << 7) | (data[at] & 0x7F)
-    return value, at + 1

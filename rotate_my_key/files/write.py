@@ -196,7 +196,16 @@ def append_private(path: str, line: bytes) -> None:
             if status.st_size:
                 os.lseek(fd, -1, os.SEEK_END)
                 line = line if os.read(fd, 1) == b"\n" else b"\n" + line
-            _append(fd, line + b"\n", status.st_size)
+            # All of it or nothing, as far as the system lets us
+            data = line + b"\n"
+            try:
+                while data:
+                    data = data[os.write(fd, data) :]
+                platform.fsync(fd)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(fd, status.st_size)
+                raise
         if not status.st_size:
             platform.fsync_directory(os.path.dirname(path) or ".")
     except OSError as error:
@@ -265,18 +274,6 @@ def _mine(path: str, flags: int) -> Iterator[tuple[int, os.stat_result]]:
         yield fd, status
     finally:
         os.close(fd)
-
-
-def _append(fd: int, data: bytes, size: int) -> None:
-    """All of it or nothing, as far as the system lets us."""
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-        platform.fsync(fd)
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(fd, size)
-        raise
 
 
 def _refuse_foreign(status: os.stat_result, path: str) -> None:
@@ -444,7 +441,15 @@ def _write_beside(found: Snapshot, data: bytes) -> str:
         raise
     try:
         write_at(fd, data, 0)
-        _copy_metadata(found, fd)
+        source = os.open(found.path, platform.READ)
+        try:
+            platform.copy_metadata(source, fd, found.status)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
+                raise
+            raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
+        finally:
+            os.close(source)
         platform.fsync(fd)
     except BaseException:
         discard(path)
@@ -452,18 +457,6 @@ def _write_beside(found: Snapshot, data: bytes) -> str:
     finally:
         os.close(fd)
     return path
-
-
-def _copy_metadata(found: Snapshot, fd: int) -> None:
-    source = os.open(found.path, platform.READ)
-    try:
-        platform.copy_metadata(source, fd, found.status)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
-            raise
-        raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
-    finally:
-        os.close(source)
 
 
 def _obstacle(found: Snapshot) -> str | None:

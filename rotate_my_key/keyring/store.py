@@ -225,7 +225,14 @@ class KeyringStore:
     def promises(self, prove: Callable[[str], tuple[str, str]]) -> None:
         """See that the keyring keeps what it must, by entries without a secret; `prove` gives the pair that another
         program gets for a profile, as an SDK does. Raises Problem for a promise it breaks, TryLater if it is locked."""
-        self._one_keyring()
+        # All entries are in one keyring: what a rotation stores must be found where the profile's pair is
+        stored, chosen = self.index.load(), self.index.chosen()
+        if stored and self.index.backend != chosen:
+            raise Problem(
+                f"the keys of {', '.join(stored)} are in the keyring {self.index.backend}, and keyring_backend says "
+                f"{chosen}: all are kept in one",
+                Hint("keyring", "restore", "-p", next(iter(stored))),
+            )
         self.entries.check()
         main, spare = names.of_profile(names.REHEARSAL), names.spare_of(names.REHEARSAL)
         texts = {
@@ -247,16 +254,6 @@ class KeyringStore:
                     self.entries.delete(probe)
         if any(self.entries.get(probe) for probe in texts):
             raise _broken("to remove an entry")
-
-    def _one_keyring(self) -> None:
-        """All entries are in one keyring: what a rotation stores must be found where the profile's pair is."""
-        stored, chosen = self.index.load(), self.index.chosen()
-        if stored and self.index.backend != chosen:
-            raise Problem(
-                f"the keys of {', '.join(stored)} are in the keyring {self.index.backend}, and keyring_backend says "
-                f"{chosen}: all are kept in one",
-                Hint("keyring", "restore", "-p", next(iter(stored))),
-            )
 
     def mend(self) -> None:
         """Finish what killed runs left of replacing. Raises TryLater if the keyring is needed for it and locked."""
@@ -363,27 +360,24 @@ class LocalStaging:
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
         """Store a pair, and the note that goes with it. A record already there is replaced at once, never half."""
         if keyring := self._held_in(name):
-            return self._put_entry(keyring, name, role, pair, record)
+            # If the disk is full an earlier note will do: the secret of a new key that goes into the
+            # keyring shall not depend on the disk
+            entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
+            keyring.entries.set(entry, text)
+            if keyring.entries.get(entry) != text:
+                raise TryLater(_NOT_KEPT, Hint())
+            earlier = self.get_record(name)
+            try:
+                return None if record == earlier else write_private(self._marks.file(name), record)
+            except Problem:
+                if not earlier:
+                    raise
         path, data = self._files[role].file(name), _STORED.encode(_Stored(pair, record))
         data += b" " * (-(len(data) + 1) % SIZE) + b"\n"
         if os.path.lexists(path) and os.lstat(path).st_size == len(data) and self._read(name, role) is None:
             return overwrite_private(path, data)
         make_private_dir(self._folder)
         return write_private(path, data)
-
-    def _put_entry(self, keyring: KeyringStore, name: str, role: str, pair: Credentials, record: bytes) -> None:
-        """If the disk is full an earlier note will do: the secret of a new key that goes into the keyring shall not
-        depend on the disk."""
-        entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
-        keyring.entries.set(entry, text)
-        if keyring.entries.get(entry) != text:
-            raise TryLater(_NOT_KEPT, Hint())
-        earlier = self.get_record(name)
-        try:
-            return None if record == earlier else write_private(self._marks.file(name), record)
-        except Problem:
-            if not earlier:
-                raise
 
     def get(self, name: str) -> dict[str, Credentials]:
         """The pairs that can be read, by role."""

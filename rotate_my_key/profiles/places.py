@@ -22,7 +22,7 @@ from ..files import write as files
 from ..files.regular import PUBLIC, is_null, refuse_odd, tracking
 from ..files.write import Snapshot, Written, make_private_dir, write_private
 from ..keyring.store import KeyringStore
-from .edit import Edit, insert_pair, mentions, replace_pair, sections_of
+from .edit import insert_pair, mentions, replace_pair, sections_of
 from .file import KEY_ID, SECRET, ProfileFile, ProfilePaths, Profiles
 from .kinds import LENGTHS, OPTION, entry_of
 
@@ -220,7 +220,16 @@ class LocalPlaces:
         change = replace_pair(*_sections(read, old), old, new)
         outcome = files.replace(found, change.data)
         if outcome is Written.IMPOSSIBLE:
-            outcome = _write_in_place(found, group, change, noted, note)
+            if any(len(piece.old) != len(piece.new) for piece in change.changes):
+                raise Problem(
+                    f"{found.path} can only be written in place, and the new key is of another length",
+                    only_one_name(found.path),
+                )
+            places = {place.profile: place for place in group}
+            writes = [InPlace(places[piece.profile], piece.offset, len(piece.new)) for piece in change.changes]
+            noted += [write for write in writes if write not in noted]
+            note(tuple(noted))
+            outcome = files.overwrite(found, [(piece.offset, piece.new) for piece in change.changes])
         if outcome is Written.DONE:
             for file, profiles in self._open(path, group)[1]:
                 if any(file.pair(profile) != new for profile in profiles):
@@ -319,19 +328,6 @@ def confirm(file: ProfileFile, profiles: Collection[str]) -> None:
                 f"botocore reads profile {profile} of {path} otherwise than expected",
                 f"aws configure list --profile {profile}",
             )
-
-
-def _write_in_place(found: Snapshot, group: list[Place], change: Edit, noted: list[InPlace], note: Note) -> Written:
-    if any(len(piece.old) != len(piece.new) for piece in change.changes):
-        raise Problem(
-            f"{found.path} can only be written in place, and the new key is of another length",
-            only_one_name(found.path),
-        )
-    places = {place.profile: place for place in group}
-    writes = [InPlace(places[piece.profile], piece.offset, len(piece.new)) for piece in change.changes]
-    noted += [write for write in writes if write not in noted]
-    note(tuple(noted))
-    return files.overwrite(found, [(piece.offset, piece.new) for piece in change.changes])
 
 
 def _mended(piece: bytes, old: Credentials, new: Credentials) -> bytes | None:

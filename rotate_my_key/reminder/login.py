@@ -78,7 +78,9 @@ def _speak(folder: str, state: State, now: int) -> tuple[str, tuple[str, ...]]:
     """
     said = states.decode_said(states.read(os.path.join(folder, SAID)), now)
     ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
-    since_asked = now - _when(os.path.join(folder, ASKED))
+    # The time that the block wrote down when it last asked; 0 if never
+    word = states.read(os.path.join(folder, ASKED))[:12].decode("ascii", "replace").strip()
+    since_asked = now - (int(word) if word.isdigit() else 0)
     over = [item for item in ripe if item.kind == KEPT and item.until <= now]
     loud = [item for item in ripe if item in over or item.kind == RECALLED]
     known = [item for item in ripe if _is_known(item, now, since_asked)] if state.snoozed <= now else loud
@@ -111,12 +113,6 @@ def _rewrite(folder: str, state: State, said: dict[str, int]) -> None:
     moment = states.first(state, said, midnight)
     if moment is not None:
         _write(os.path.join(folder, DUE), b"\n", (moment * 10**9, moment * 10**9))
-
-
-def _when(path: str) -> int:
-    """The time that the block wrote down when it last asked; 0 if never."""
-    word = states.read(path)[:12].decode("ascii", "replace").strip()
-    return int(word) if word.isdigit() else 0
 
 
 def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None:

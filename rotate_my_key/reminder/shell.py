@@ -216,20 +216,16 @@ def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: 
         elif found and after is not None:
             outcome = replace(found, after)
         else:
-            outcome = _create(path, after or b"")
+            if os.path.lexists(real_path(path)):
+                raise Problem(f"{path} is not a regular file", f"ls -l {quoted(path)}")
+            make_folder(os.path.dirname(real_path(path)))
+            outcome = Written.DONE if create_private(real_path(path), after or b"") else Written.CHANGED
         if outcome is Written.IMPOSSIBLE:
             raise Problem(
                 f"{path} cannot be replaced: it is mounted, has a second hard link or belongs to another user", by_hand
             )
         changed = outcome is Written.DONE or changed
     raise TryLater(f"{path} keeps changing: another program is writing it", "try again")
-
-
-def _create(path: str, data: bytes) -> Written:
-    if os.path.lexists(real_path(path)):
-        raise Problem(f"{path} is not a regular file", f"ls -l {quoted(path)}")
-    make_folder(os.path.dirname(real_path(path)))
-    return Written.DONE if create_private(real_path(path), data) else Written.CHANGED
 
 
 def _block(line: bytes, note: bytes, name: str) -> bytes:

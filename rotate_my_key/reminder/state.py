@@ -85,19 +85,15 @@ def decode(data: bytes) -> State | None:
         return None
     for line in lines:
         try:
-            state.items.append(_item(line.split(" ")))
+            kind, key_id, at, until, created, seen, names, *why = line.split(" ")
+            if kind not in (KEY, UNFINISHED, KEPT, FAILED, RECALLED):
+                raise ValueError(kind)
+            all_names = tuple(map(_text, names.split(","))) if names != "-" else ()
+            numbers = [_number(word) for word in (at, until, created, seen)]
+            state.items.append(Item(kind, _text(key_id), all_names, *numbers, why="".join(map(_text, why))))
         except ValueError:
             continue
     return state
-
-
-def _item(words: list[str]) -> Item:
-    kind, key_id, at, until, created, seen, names, *why = words
-    if kind not in (KEY, UNFINISHED, KEPT, FAILED, RECALLED):
-        raise ValueError(kind)
-    all_names = tuple(map(_text, names.split(","))) if names != "-" else ()
-    numbers = [_number(word) for word in (at, until, created, seen)]
-    return Item(kind, _text(key_id), all_names, *numbers, why="".join(map(_text, why)))
 
 
 def first(state: State, said: dict[str, int], midnight: dict[int, int]) -> int | None:

@@ -236,7 +236,7 @@ class After:
         held = self._held(change)
         if held and (change.left or not change.begun):
             change = self._run(change, held)
-        if not (held and (change.left or not change.begun)) and not self._is_under_way(change):
+        if not (held and (change.left or not change.begun)) and change.name not in self._notes.names():
             self._changes.drop(change.name)
 
     def _held(self, change: PendingChange) -> list[Holding]:
@@ -244,9 +244,6 @@ class After:
         held = self._places.search([change.old, change.new])
         mine = [h for h in held if h.pair and h.pair.key_id == change.new]
         return mine if len(mine) == len(held) else []
-
-    def _is_under_way(self, change: PendingChange) -> bool:
-        return change.name in self._notes.names()
 
     def _load(self, name: str) -> Note | None:
         """A note that can be read."""

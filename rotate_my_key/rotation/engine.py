@@ -94,7 +94,10 @@ class Rotation:
             return self._unattended(step, world, problem)
         except Problem as problem:
             if step is Step.PROVE and isinstance(problem, KeyRefused) and problem.wrong_secret:
-                problem = _no_secret(world)
+                # CreateAccessKey gives a secret only once, so that key is of no use
+                assert world.note is not None and world.note.wanted is not None
+                new, old = mask(world.note.wanted), mask(world.note.unwanted)
+                problem = Problem(f"AWS sent a wrong secret for the new key {new}; {old} stays in use", Hint())
             elif step is not Step.SWITCH and not isinstance(problem, OtherIdentity):
                 raise
             return self._turn(world, steps, problem)
@@ -135,7 +138,9 @@ class Rotation:
         if step is Step.SWITCH_ON and wanted and wanted.active:
             return replace(world, denied=world.denied | {step})
         if step in (Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK):
-            self._reason = _with_reason(problem, self._reason)
+            if self._reason is not None and not isinstance(self._reason, Denied):
+                problem.message = f"{self._reason.message}; {problem.message}"
+            self._reason = problem
             return replace(world, denied=world.denied | {step})
         if step in (Step.CREATE, Step.MAKE_ROOM):
             return self._given_up(world, problem)
@@ -215,12 +220,6 @@ def outcome_of(ending: Ending, note: Note, world: World, steps: tuple[Step, ...]
     )
 
 
-def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
-    if earlier is not None and not isinstance(earlier, Denied):
-        problem.message = f"{earlier.message}; {problem.message}"
-    return problem
-
-
 def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
     old = mask(note.unwanted)
     if not owed:
@@ -232,19 +231,6 @@ def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
         "put the new one in by hand",
         Hint("status"),
         over=True,
-    )
-
-
-def _owed(note: Note, world: World) -> Problem:
-    """The old key goes on working until all that was asked to follow has."""
-    profile = world.places_in(PlaceState.WANTED)[0].profile
-    without = Hint("delete-key", note.unwanted, "-p", profile)
-    new, owed = mask(note.wanted or ""), world.owed or ()
-    lacks = [f"{_files(owed)} {'does' if len(owed) == 1 else 'do'} not have key {new} yet"] if owed else []
-    lacks += [f"{_commands(world.untold)} failed for key {new}"] if world.untold else []
-    return StillOwed(
-        f"{' and '.join(lacks)}, so {mask(note.unwanted)} stays active",
-        Hint(rest=f", once that is fixed; if nobody needs {'them' if owed else 'that'}: {without}"),
     )
 
 
@@ -267,7 +253,16 @@ def _blocked(note: Note, world: World, here: LocalState) -> Problem:
     if not ours:
         return _emptied(note, world, here)
     if waits_for_owed(world, note) and world.places_in(PlaceState.WANTED):
-        return _owed(note, world)
+        # The old key goes on working until all that was asked to follow has
+        profile = world.places_in(PlaceState.WANTED)[0].profile
+        without = Hint("delete-key", note.unwanted, "-p", profile)
+        new, owed = mask(note.wanted or ""), world.owed or ()
+        lacks = [f"{_files(owed)} {'does' if len(owed) == 1 else 'do'} not have key {new} yet"] if owed else []
+        lacks += [f"{_commands(world.untold)} failed for key {new}"] if world.untold else []
+        return StillOwed(
+            f"{' and '.join(lacks)}, so {mask(note.unwanted)} stays active",
+            Hint(rest=f", once that is fixed; if nobody needs {'them' if owed else 'that'}: {without}"),
+        )
     wanted = world.keys.get(note.wanted or "")
     if wanted and wanted.active and world.places_in(PlaceState.WANTED) and note.unwanted in world.keys:
         return Problem(
@@ -291,15 +286,6 @@ def _emptied(note: Note, world: World, here: LocalState) -> Problem:
         f"key {' or '.join(map(mask, stored))}; nothing was deleted, and "
         f"there is a copy in {here.staging.where(note.name)}",
         Hint(*command),
-    )
-
-
-def _no_secret(world: World) -> Problem:
-    """CreateAccessKey has given a secret that is not the key's: it is given only once, so that key is of no use."""
-    assert world.note is not None and world.note.wanted is not None
-    return Problem(
-        f"AWS sent a wrong secret for the new key {mask(world.note.wanted)}; {mask(world.note.unwanted)} stays in use",
-        Hint(),
     )
 
 

@@ -157,22 +157,19 @@ class Run:
                     raise found.problem or Problem("a rotation is unfinished", Hint("status"))
                 results.append(self._resume(found.note))
             except Problem as problem:
-                if self._is_let_go(found.note, problem):
+                # One that only waits for files, and whose key has leaked, is ended by the next rotation of that key
+                waits = isinstance(problem, StillOwed) and not problem.over
+                if waits and found.note is not None and found.note.wanted in self.options.leaked:
                     continue
                 if not (isinstance(problem, StillOwed) and problem.over):
                     self._blocked.append((found, problem))
                 results.append(Result((), found.name, problem=problem))
         return [r for r in results if not (r.problem and r.problem.quiet)]
 
-    def _is_let_go(self, note: Note | None, problem: Problem) -> bool:
-        """Whether a rotation only waits for files, and its key has leaked: the next rotation of that key ends it."""
-        waits = isinstance(problem, StillOwed) and not problem.over
-        return waits and note is not None and note.wanted in self.options.leaked
-
     def _resume(self, note: Note) -> Result:
         account, progress = self.account_for(note), self.progress_for(note)
         outcome = resume(note, account, self.here, progress, self.options.policy, self.waiter, self._callers)
-        return Result(_profiles(note), note.name, outcome)
+        return Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
 
     def _check_blocked(self, key_id: str, identity: Identity | None, name: str = "") -> None:
         """A rotation that could not be settled blocks its own keys, and one that would have its name; and its own
@@ -351,7 +348,3 @@ def _once(results: list[Result]) -> list[Result]:
 
 def _is_due(result: Result) -> bool:
     return result.problem is None and result.plan is not None and result.plan.due
-
-
-def _profiles(note: Note) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(place.profile for place in note.places))

@@ -196,7 +196,10 @@ class Steps:
         """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
         note = self._hand_over(world)
         old, new = self._pair(note.unwanted), self._pair(_wanted(world))
-        self._keep(note, old)
+        # What is written over is stored, even if a person has lost what BEGIN had stored
+        staging, role = self._here.staging, "kept" if old.key_id == note.name else "staged"
+        if old not in staging.get(note.name).values():
+            staging.put(note.name, role, old, self._here.notes.encode(note))
         self._here.commands.changing(note)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
         if torn:
@@ -215,12 +218,6 @@ class Steps:
         note = _note(world)
         later = note.switched(world.places, self._account.now())
         return note if later == note else save_beside(later, self._here)
-
-    def _keep(self, note: Note, pair: Credentials) -> None:
-        """What is written over is stored, even if a person has lost what BEGIN had stored."""
-        staging, role = self._here.staging, "kept" if pair.key_id == note.name else "staged"
-        if pair not in staging.get(note.name).values():
-            staging.put(note.name, role, pair, self._here.notes.encode(note))
 
     def _restore(self, world: World) -> World:
         """Put the stored pair back where a file was emptied, and sign in with what can be read there."""

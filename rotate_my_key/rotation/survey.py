@@ -138,7 +138,8 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
     """The rows, with what earlier runs began: keys of an unfinished rotation are marked, kept old keys get a row."""
     marked = [dict(row) for row in rows]
     for found in notes:
-        ids = _ids(found)
+        note = found.note
+        ids = (note.name, note.wanted, note.unwanted) if note else (found.name,)
         mine = [row for row in marked if row.get("key_id") in ids]
         kept = found.note is not None and is_kept(found.note)
         for row in mine:
@@ -149,11 +150,6 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
         elif not mine:
             marked.append(_lost_row(found))
     return marked
-
-
-def _ids(found: Unfinished) -> tuple[str | None, ...]:
-    note = found.note
-    return (note.name, note.wanted, note.unwanted) if note else (found.name,)
 
 
 def is_kept(note: Note) -> bool:
@@ -233,7 +229,14 @@ def plan_retirement(asked: str, look: Look, account: Account, here: LocalState) 
         raise Problem(f"{look.identity.arn} is not an IAM user", Hint("status"))
     key = find_key(asked, look, here)
     _check_places(key.key_id, here)
-    _check_notes(key, here)
+    # A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on; also
+    # where only the stored pair is left of that rotation. A kept old one may; and so may any of a rotation whose places
+    # all hold other keys by now.
+    notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]
+    lost = [name for name in here.staging.names() if name not in here.notes.names()]
+    staged = {pair.key_id for name in lost if (pair := here.staging.get(name).get("staged"))}
+    if any(not is_stranded(note, here) for note in notes) or (key.active and key.key_id in staged):
+        raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", Hint())
     return Retirement(key, look.identity, account.last_use(key.key_id))
 
 
@@ -256,14 +259,3 @@ def _check_places(key_id: str, here: LocalState) -> None:
             f"key {mask(key_id)} is in use here: {names}",
             Hint("rotate", "--force", profile=held[0].profile) if held[0].is_read else Hint("status"),
         )
-
-
-def _check_notes(key: AccessKey, here: LocalState) -> None:
-    """A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on; also
-    where only the stored pair is left of that rotation. A kept old one may; and so may any of a rotation whose places
-    all hold other keys by now."""
-    notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]
-    lost = [name for name in here.staging.names() if name not in here.notes.names()]
-    staged = {pair.key_id for name in lost if (pair := here.staging.get(name).get("staged"))}
-    if any(not is_stranded(note, here) for note in notes) or (key.active and key.key_id in staged):
-        raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", Hint())

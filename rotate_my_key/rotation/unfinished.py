@@ -201,7 +201,9 @@ def resume(
 
     Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS shows is another user, account or endpoint.
     """
-    if _is_over(note, here):
+    # A backup brought the note back if both keys, and all that is stored, were deleted here since
+    stored = {pair.key_id for pair in here.staging.get(note.name).values()}
+    if note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here):
         forget(note.name, here)
         return _ended(Outcome(Ending.DROPPED, note.name, None, note.identity.account, note.identity.arn), here)
     try:
@@ -218,12 +220,6 @@ def resume(
     world, known = see(world, note.name, here)
     rotation = Rotation(note.name, account, here, progress, policy, waiter)
     return _ended(rotation.run(world, {**{p.key_id: p for p in pairs}, **known}), here)
-
-
-def _is_over(note: Note, here: LocalState) -> bool:
-    """Whether both keys, and all that is stored, were deleted here since: a backup brought the note back."""
-    stored = {pair.key_id for pair in here.staging.get(note.name).values()}
-    return note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here)
 
 
 def _deleted(here: LocalState) -> set[str]:

@@ -225,26 +225,29 @@ def change(path: str, name: str, value: Value | None) -> bool:
     if value is None:
         if name not in config.scalars:
             return False
-        _take_out(config, name)
+        # Remove a name but keep the comments above it: they go to whatever comes next
+        comments = config.comments[name]
+        after = config.scalars[config.scalars.index(name) + 1 :] + config.sections
+        del config[name]
+        if after:
+            config.comments[after[0]] = comments + config.comments[after[0]]
+        else:
+            config.final_comment = comments + config.final_comment
     else:
         config[name] = list(value) if isinstance(value, tuple) else write(value)
     data = _rendered(config)
     if value is not None and File(path, data).parse().get(name) != config[name]:
         raise WrongUsage(f"{name} cannot hold {write(value)!r}", "write it without quotes")
     if data != file.data:
-        _store(path, data)
+        # Replace the file atomically; a link to it (from a folder of dotfiles) stays a link
+        from ..files.write import make_private_dir, write_private
+
+        target = os.path.realpath(path)
+        folder = os.path.dirname(target)
+        if not os.path.isdir(folder):  # one that is there may be the person's own, so its mode stays
+            make_private_dir(folder)
+        write_private(target, data)
     return data != file.data
-
-
-def _take_out(config: ConfigObj, name: str) -> None:
-    """Remove a name but keep the comments above it: they go to whatever comes next."""
-    comments = config.comments[name]
-    after = config.scalars[config.scalars.index(name) + 1 :] + config.sections
-    del config[name]
-    if after:
-        config.comments[after[0]] = comments + config.comments[after[0]]
-    else:
-        config.final_comment = comments + config.final_comment
 
 
 def _rendered(config: ConfigObj) -> bytes:
@@ -257,14 +260,3 @@ def _rendered(config: ConfigObj) -> bytes:
     except ConfigObjError:
         raise WrongUsage("a value with both kinds of quotes cannot be written", "write it without quotes") from None
     return out.getvalue()
-
-
-def _store(path: str, data: bytes) -> None:
-    """Replace the file atomically; a link to it (from a folder of dotfiles) stays a link."""
-    from ..files.write import make_private_dir, write_private
-
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):  # one that is there may be the person's own, so its mode stays
-        make_private_dir(folder)
-    write_private(target, data)

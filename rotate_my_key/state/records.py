@@ -122,7 +122,11 @@ class Form(Generic[T]):
             there = [name for name in fields if name in given or name in self._among]
             return kind(**{n: self._read(fields[n], given if n in self._among else given[n]) for n in there})
         if kind is datetime:
-            return _moment(value)
+            # A time with its zone
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return moment.astimezone(UTC)
         if kind is bytes:
             return b64decode(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
@@ -140,14 +144,6 @@ def _checksum(plain: dict[str, Any]) -> str:
 
 def _is_made_of_fields(kind: Any) -> bool:
     return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "_fields")
-
-
-def _moment(text: str) -> datetime:
-    """A time with its zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError
-    return moment.astimezone(UTC)
 
 
 _KEY_ID = re.compile(r"[A-Z0-9]{4,128}")
