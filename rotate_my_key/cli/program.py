@@ -115,10 +115,7 @@ def run(args: Sequence[str], env: Any, app: App | None = None) -> int:
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
     args, log_file = _without_log_file(args)
     words = with_command(args)
-    # The one profile that the words name; "" if they name none or several. The fleet's only signs
-    split = [part for word in words for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
-    named = {value for word, value in pairwise(split) if word in ("-p", "--profile")}
-    app.profile = named.pop() if len(named) == 1 and _named(words)[:1] != ["fleet"] else ""
+    app.profile = _typed_profile(words)
     return guarded(app, words, lambda: _called(app, words, log_file))
 
 
@@ -209,6 +206,13 @@ def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
         except Problem as unwritten:
             app.show_problem(unwritten)
     return problem.code
+
+
+def _typed_profile(args: Sequence[str]) -> str:
+    """The one profile that the words name; "" if they name none or several. The fleet's only signs."""
+    split = [part for word in args for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
+    named = {value for word, value in pairwise(split) if word in ("-p", "--profile")}
+    return named.pop() if len(named) == 1 and _named(args)[:1] != ["fleet"] else ""
 
 
 def _named(args: Sequence[str]) -> list[str]:
