@@ -2,8 +2,7 @@
 
 It is as strict as AWS where that matters to a rotation: signatures are checked (Signature Version 4, "Create a signed
 AWS API request" in the IAM User Guide), a third key is refused, a new key is not known for some seconds, and one that
-is deactivated or deleted no longer signs in. It knows no other user and no policies.
-"""
+is deactivated or deleted no longer signs in. It knows no other user and no policies."""
 
 from __future__ import annotations
 

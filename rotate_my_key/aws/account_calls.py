@@ -1,13 +1,11 @@
 """Calls in one account of a fleet: signed by whoever signs there, rate-limited, retried, and explained to IT.
 
 The signer is the caller, perhaps with an MFA session, or a role that they assume in another account. Credentials are
-made when first needed and renewed before they end; they live in memory only. An account that cannot be entered says
-so with its own first call, and holds up no other. One transport, so one client a service and region, serves all
-accounts.
+made when first needed and renewed before they end; they live in memory only. An account that cannot be entered says so
+with its own first call, and holds up no other. One transport, so one client a service and region, serves all accounts.
 
 `CallSite` turns failures into Problems with IT's next command. No message holds a value, a body or a signed URL. The
-codes are those of each service's API reference.
-"""
+codes are those of each service's API reference."""
 
 from __future__ import annotations
 
@@ -221,10 +219,8 @@ _SESSION = "rotate-my-key"  # names our sessions in CloudTrail
 
 
 class Caller:
-    """Who runs the command: `auth`, and for the key of a user whose policies demand it, one MFA session.
-
-    `calls` are to the caller's own account. Without `sessions` no MFA.
-    """
+    """Who runs the command: `auth`, and for the key of a user whose policies demand it, one MFA session. `calls` are to
+    the caller's own account. Without `sessions` no MFA."""
 
     def __init__(self, auth: AuthProfile, calls: Calls, sessions: MfaSessions | None, serials: Serials = tuple) -> None:
         self._auth = auth
@@ -285,10 +281,8 @@ class Caller:
 
 
 class Role:
-    """A role in another account, assumed by `caller`: its credentials, made when first asked for.
-
-    `calls` are to the caller's own STS; `now` is AWS's clock.
-    """
+    """A role in another account, assumed by `caller`: its credentials, made when first asked for. `calls` are to the
+    caller's own STS; `now` is AWS's clock."""
 
     def __init__(self, arn: str, external_id: str, calls: AccountCalls, now: Callable[[], datetime]) -> None:
         self._arn = arn

@@ -7,8 +7,7 @@
   for: no network for a short time (a laptop that wakes up; but "offline" must be said soon), lost and broken answers
   for longer, throttling longest. Delays grow and are scattered.
 - `RateLimiter` is shared by all threads of one account. Calls go out as they come until AWS throttles one; then they
-  keep a distance that doubles with each throttling and shrinks with each answer.
-"""
+  keep a distance that doubles with each throttling and shrinks with each answer."""
 
 from __future__ import annotations
 
@@ -52,9 +51,7 @@ def _identity(account: str, arn: str) -> Identity:
 
 def read_keys(answer: Answer, user: str | None, now: datetime) -> tuple[list[AccessKey], str | None]:
     """ListAccessKeys of a user (None: not known yet): the keys of one page, and the marker of the next if there is one.
-
-    Keys of two users, a key that is made only after `now` (AWS's time), or one key twice are no such list.
-    """
+    Keys of two users, a key that is made only after `now` (AWS's time), or one key twice are no such list."""
     entries = answer["AccessKeyMetadata"]
     keys = [_key(entry) for entry in entries]
     users = read_owners(answer) | ({user} if user else set())
@@ -83,9 +80,8 @@ def read_last_use(answer: Answer) -> LastUse:
 
 
 def read_created(answer: Answer, user: str | None) -> tuple[Credentials, AccessKey]:
-    """CreateAccessKey: the only time that AWS tells the secret, which may look like anything.
-
-    Without a key of this user with a secret it is no answer."""
+    """CreateAccessKey: the only time that AWS tells the secret, which may look like anything. Without a key of this
+    user with a secret it is no answer."""
     made = answer["AccessKey"]
     if made["UserName"] != (user or made["UserName"]):
         raise ValueError(user)
@@ -217,10 +213,8 @@ Wanted = Callable[[Exception], bool]
 
 class RetryPolicy:
     """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads.
-
-    `budgets` are for each kind in seconds; with a `limiter` the calls keep their distance once AWS throttles;
-    `busy` is called while that takes longer than a person expects.
-    """
+    `budgets` are for each kind in seconds; with a `limiter` the calls keep their distance once AWS throttles; `busy` is
+    called while that takes longer than a person expects."""
 
     def __init__(
         self,
@@ -237,11 +231,8 @@ class RetryPolicy:
         self._limiter = limiter
 
     def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
-        """Give what `send` gives at last, or raise its last error as it is.
-
-        `refused`: for how many seconds to wait for a key that AWS does not know. `again`: which errors may be tried
-        again at all; it is asked about every error.
-        """
+        """Give what `send` gives at last, or raise its last error as it is. `refused`: for how many seconds to wait for
+        a key that AWS does not know. `again`: which errors may be tried again at all; it is asked about every error."""
         began: dict[FailureKind, float] = {}
         tries = 0
         while True:
@@ -335,11 +326,9 @@ class Calls:
         idle: float = float("inf"),
         read_timeout: float | None = None,
     ) -> T:
-        """Call "iam:ListAccessKeys" or the like and give what `read` makes of the answer.
-
-        `refused`, `again`: see RetryPolicy.run. `idle`: take a connection that was answered within so many seconds, or
-        open one. Raises Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets.
-        """
+        """Call "iam:ListAccessKeys" or the like and give what `read` makes of the answer. `refused`, `again`: see
+        RetryPolicy.run. `idle`: take a connection that was answered within so many seconds, or open one. Raises
+        Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets."""
         last, tries = signers.pairs[0], 0
 
         def send(pair: Credentials) -> T:
@@ -365,10 +354,8 @@ class Calls:
         tries: int = 1,
     ) -> T:
         """Send a call once, on this connection, and give what `read` makes of the answer. Raises one of FAILURES; the
-        timeout is in seconds; with this the call was sent `tries` times.
-
-        The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
-        """
+        timeout is in seconds; with this the call was sent `tries` times. The answer may say anything: whatever botocore
+        or `read` make of it, it ends as NotAws."""
         service, name = action.split(":")
         client = self.transport.client(service)
         protocol, clock = str(client.meta.service_model.protocol), self.transport.aws.clock

@@ -8,8 +8,7 @@
   belongs.
 - Requests leave through `connections` (event before-send), and every answer is seen here first: its Date, and whether
   it is AWS's. A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML
-  for success where an action has no result, and JSON that it cannot read for an error's message.
-"""
+  for success where an action has no result, and JSON that it cannot read for an error's message."""
 
 from __future__ import annotations
 
@@ -49,20 +48,16 @@ _BORNE = timedelta(minutes=16)  # AWS's quarter of an hour, and what the request
 
 
 class AwsClock:
-    """Our clock, corrected by the last Date header heard. Safe to share between threads.
-
-    `local` is our clock. `offset` is what has to be added to it, as last heard; positive if ours is slow.
-    """
+    """Our clock, corrected by the last Date header heard. Safe to share between threads. `local` is our clock. `offset`
+    is what has to be added to it, as last heard; positive if ours is slow."""
 
     def __init__(self, local: Callable[[], datetime]) -> None:
         self.local = local
         self.offset = timedelta(0)
 
     def heard(self, date: str, asked: datetime, *, accepted: bool) -> None:
-        """Take note of a Date header (RFC 9110 format); one that cannot be read is ignored.
-
-        `asked`: when the request was sent, by our clock; `accepted`: AWS took its signature.
-        """
+        """Take note of a Date header (RFC 9110 format); one that cannot be read is ignored. `asked`: when the request
+        was sent, by our clock; `accepted`: AWS took its signature."""
         try:
             theirs = parsedate_to_datetime(date)
             theirs = theirs.replace(tzinfo=theirs.tzinfo or UTC).astimezone(UTC)
@@ -186,10 +181,8 @@ LONG |= {"GetObject": 16 << 20}
 
 
 class Transport:
-    """Clients and connections for the settings of one profile. Safe to share between threads.
-
-    `settings` are the profile's; `region` goes before the one that they or the environment say.
-    """
+    """Clients and connections for the settings of one profile. Safe to share between threads. `settings` are the
+    profile's; `region` goes before the one that they or the environment say."""
 
     def __init__(
         self, aws: Aws, session: boto3.Session, settings: Mapping[str, Any], tls: Tls, region: str = ""
@@ -217,11 +210,9 @@ class Transport:
         return self if self.region else self.at(_A_REGION.get(partition, ""))
 
     def client(self, service: str) -> BaseClient:
-        """The one client of a service ("iam", "sesv2"), made when first asked for (7 to 60 ms each).
-
-        Raises Problem for settings that cannot be used, and for plain http to another computer; WrongUsage for a
-        service that has its data in a region, where none is set.
-        """
+        """The one client of a service ("iam", "sesv2"), made when first asked for (7 to 60 ms each). Raises Problem for
+        settings that cannot be used, and for plain http to another computer; WrongUsage for a service that has its data
+        in a region, where none is set."""
         found = self._clients.get(service)
         if found is None:
             with self.aws.lock:
@@ -314,9 +305,7 @@ class Transport:
 
     def check_partition(self, identity: Identity) -> None:
         """The key's partition must be that of the region in force; where no region is set there is nothing to compare.
-
-        Raises Problem.
-        """
+        Raises Problem."""
         theirs, here = identity.partition, str(self.client("iam").meta.partition)
         if self.region and theirs != here:
             raise Problem(
@@ -361,9 +350,8 @@ class Aws:
     `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
     computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
-    `limits` are for each answer. `log` takes a line for each call, without secrets; `busy` is called
-    while AWS throttles for long.
-    """
+    `limits` are for each answer. `log` takes a line for each call, without secrets; `busy` is called while AWS
+    throttles for long."""
 
     def __init__(
         self,
@@ -402,10 +390,8 @@ class Aws:
 
     def transport(self, profile: str | None, *, wide: bool = False) -> Transport:
         """The transport for a profile; None: the one the environment names, or the default; "": none, whatever the
-        environment names. It leads to IAM and STS, or to all services that the fleet needs. Sends nothing yet.
-
-        Raises Problem for a profile that is not there, or files that botocore cannot read.
-        """
+        environment names. It leads to IAM and STS, or to all services that the fleet needs. Sends nothing yet. Raises
+        Problem for a profile that is not there, or files that botocore cannot read."""
         with self.lock:
             try:
                 return self._transport(profile, cache(lambda: self._core(profile, wide)), wide)
@@ -450,11 +436,8 @@ class Aws:
 
     def sign_in_session(self, profile: str | None) -> CoreSession:
         """A session whose own providers make the credentials of a profile (None: as transport), with all services that
-        takes.
-
-        Its requests leave through our connections too. Raises Problem if such a sign-in would send something
-        unencrypted; botocore's errors for what it cannot read.
-        """
+        takes. Its requests leave through our connections too. Raises Problem if such a sign-in would send something
+        unencrypted; botocore's errors for what it cannot read."""
         with self.lock:
             core = self._with_files(CoreSession(profile=profile))
             tls = self._tls_of(core)  # refuses what botocore would wait for, or name by its class only

@@ -2,17 +2,16 @@
 TLS, and a time and a size limit for each answer.
 
 `Models` reads botocore's data files in half the time. botocore walks over the folders of all 400 services before it
-loads one, and reads JSON into OrderedDicts, from the days when a dict had no order. `Loader` and its `file_loader`
-are its documented points of extension; 43 ms of every start.
+loads one, and reads JSON into OrderedDicts, from the days when a dict had no order. `Loader` and its `file_loader` are
+its documented points of extension; 43 ms of every start.
 
 botocore keeps a pool and a TLS context in every client, and loads the CA bundle (14 ms) for each connection. Here all
-connections share one context; and a caller can demand a connection that was just in use (a request sent on one that
-the server has meanwhile closed has an unknown outcome), or several at once.
+connections share one context; and a caller can demand a connection that was just in use (a request sent on one that the
+server has meanwhile closed has an unknown outcome), or several at once.
 
-botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. Limits are counted on
-the socket, below HTTP, so that status line, headers, chunks and trailers count as well as the body. Nothing is
-unpacked (nothing packed is asked for), and redirects are not followed.
-"""
+botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. Limits are counted on the
+socket, below HTTP, so that status line, headers, chunks and trailers count as well as the body. Nothing is unpacked
+(nothing packed is asked for), and redirects are not followed."""
 
 from __future__ import annotations
 
@@ -125,11 +124,9 @@ def partition_of(region: str) -> str:
 
 
 def nearest_region(region: str) -> str | None:
-    """The region that was probably meant; None if it is one, or looks like one that this botocore is too old for.
-
-    A new region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not. Of several the first
-    is meant, and of `eu-west-1a` the region.
-    """
+    """The region that was probably meant; None if it is one, or looks like one that this botocore is too old for. A new
+    region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not. Of several the first is
+    meant, and of `eu-west-1a` the region."""
 
     real: set[str] = {name for name in known_regions() if re.search(r"\d$", name)}
     places = {re.sub(r"-\d+$", "", name) for name in real}
@@ -162,9 +159,7 @@ def is_own(url: str, service: str) -> bool:
 
 def check_url(url: str) -> None:
     """Raises Problem for an endpoint that two libraries could read differently, and for plain http to another computer.
-
-    No message holds the URL: there may be a password in it.
-    """
+    No message holds the URL: there may be a password in it."""
     parts = _parts(url)
     if parts is None:
         raise Problem("the endpoint is not an address that can be used: only http(s)://HOST:PORT/PATH is", _SET)
@@ -304,10 +299,8 @@ _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 
 def check_key_log(environ: Mapping[str, str]) -> None:
-    """OpenSSL writes the keys of each connection to SSLKEYLOGFILE (but not where Python is isolated).
-
-    Raises Problem if it cannot; a pipe that nobody reads is not waited for.
-    """
+    """OpenSSL writes the keys of each connection to SSLKEYLOGFILE (but not where Python is isolated). Raises Problem if
+    it cannot; a pipe that nobody reads is not waited for."""
     path = environ.get("SSLKEYLOGFILE")
     if not path or sys.flags.ignore_environment:
         return
@@ -344,11 +337,9 @@ class Tls:
 
 class Connection(URLLib3Session):
     """One connection, as botocore's HTTP session with a TLS context from outside, loaded already; None: its own. It is
-    opened by the first request and again whenever it was lost.
-
-    The two overridden methods and the pools are botocore's own inner ones. Should they vanish, everything still works,
-    but each connection loads the CA bundle again and answers have no end; tests/aws would notice.
-    """
+    opened by the first request and again whenever it was lost. The two overridden methods and the pools are botocore's
+    own inner ones. Should they vanish, everything still works, but each connection loads the CA bundle again and
+    answers have no end; tests/aws would notice."""
 
     def __init__(
         self,

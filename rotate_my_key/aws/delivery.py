@@ -7,8 +7,7 @@
 - A presigned link is a secret: it stands in no message. It is fetched without credentials, from S3's hosts or the
   endpoint that is set; a link to somewhere else is not followed, nor is a redirection.
 
-Every verb raises kinds of `Problem` and nothing else; no message holds a secret.
-"""
+Every verb raises kinds of `Problem` and nothing else; no message holds a secret."""
 
 from __future__ import annotations
 
@@ -94,11 +93,9 @@ class SecretsManager:
         self._calls = calls
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN.
-
-        A secret that exists gets its tags last: they tell that the value is stored. One with another KMS key is made
-        anew. A new secret that could not be finished is removed again.
-        """
+        """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN. A
+        secret that exists gets its tags last: they tell that the value is stored. One with another KMS key is made
+        anew. A new secret that could not be finished is removed again."""
         made = self._created(name, tags, kms_key)
         named = {"SecretId": made or name}
         try:
@@ -249,10 +246,8 @@ class S3:
             yield from self._calls.pages("s3:ListObjectsV2", _listed_objects, params, "ContinuationToken")
 
     def link(self, bucket: str, name: str, seconds: int) -> str:
-        """A presigned URL for GetObject. It is a secret: whoever has it may read. No call is made.
-
-        At most a week; one that a role or a session signs ends with its credentials, if sooner.
-        """
+        """A presigned URL for GetObject. It is a secret: whoever has it may read. No call is made. At most a week; one
+        that a role or a session signs ends with its credentials, if sooner."""
         return self._calls.presign("get_object", min(seconds, _WEEK), Bucket=bucket, Key=name)
 
 
@@ -279,10 +274,8 @@ _WHY = {
 
 def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
     """What the link leads to, at most so many bytes. `tell` is called with a host that is not AWS's own, before
-    anything is sent there.
-
-    Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
-    """
+    anything is sent there. Raises Problem for what is no such link, NotAllowed for one that has expired, Gone,
+    TryLater."""
     transport = aws.transport(None, wide=True)
     _check(url, transport, tell)
     request = AWSRequest(method="GET", url=url, headers={"Accept-Encoding": "identity"}).prepare()

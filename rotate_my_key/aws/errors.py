@@ -2,8 +2,7 @@
 
 The facts are AWS's error codes and botocore's exceptions. Anything that is not one of `FAILURES` is a bug and passes
 through. No message holds a secret or the body of an answer: botocore's own messages may, so they are looked into and
-never passed on.
-"""
+never passed on."""
 
 from __future__ import annotations
 

@@ -2,14 +2,13 @@
 
 `IamAccount` is the port `rotation.ports.Account`, whose docstrings give the rules.
 
-`Proof`: AWS says no on one host seconds after yes on another, so one sign-in is no proof. A row of them on
-connections of their own reaches several hosts; the polls before the first yes take turns on the row's connections,
-which are open when the row begins.
+`Proof`: AWS says no on one host seconds after yes on another, so one sign-in is no proof. A row of them on connections
+of their own reaches several hosts; the polls before the first yes take turns on the row's connections, which are open
+when the row begins.
 
 `rights`: found out by looking alone, for trying means changing. Two read calls tell, where they are allowed: IAM's
-policy simulator, which knows policies, boundaries and conditions, and the list of attached policies, in which AWS
-puts a user of a leaked key into quarantine.
-"""
+policy simulator, which knows policies, boundaries and conditions, and the list of attached policies, in which AWS puts
+a user of a leaked key into quarantine."""
 
 from __future__ import annotations
 
@@ -55,10 +54,8 @@ _JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good
 def create_key(
     call: SignedCall, named: Named, again: Callable[[], None] = lambda: None, of: str = ""
 ) -> tuple[Credentials, AccessKey]:
-    """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
-
-    `again` is called before that. Raises Unanswered if one may have been created or not; `of` says whose.
-    """
+    """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected). `again`
+    is called before that. Raises Unanswered if one may have been created or not; `of` says whose."""
     attempts = Attempts(again)
     read = partial(read_created, user=named.get("UserName"))
     try:

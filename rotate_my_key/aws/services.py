@@ -7,8 +7,7 @@
   at most 10,000 events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time
   order.
 
-Every verb raises kinds of `Problem` and nothing else; no message holds a secret.
-"""
+Every verb raises kinds of `Problem` and nothing else; no message holds a secret."""
 
 from __future__ import annotations
 
@@ -32,9 +31,7 @@ class Ses:
 
     def send(self, sender: str, to: str, subject: str, text: str, html: str = "") -> None:
         """SendEmail to one address. Raises Denied, Gone (no such identity), NotAllowed (not verified: sandbox).
-
-        `sender` may have a name: `IT <it@example.com>`.
-        """
+        `sender` may have a name: `IT <it@example.com>`."""
         body = {"Text": _utf8(text)} | ({"Html": _utf8(html)} if html else {})
         params = {
             "FromEmailAddress": sender,
@@ -66,10 +63,8 @@ class Sns:
         self._calls = calls
 
     def publish(self, topic: str, subject: str, text: str) -> None:
-        """Publish to a topic (its ARN) a text of at most 256 KB. Raises Gone, Denied.
-
-        SNS wants a subject of at most 100 ASCII characters; it is cut to that.
-        """
+        """Publish to a topic (its ARN) a text of at most 256 KB. Raises Gone, Denied. SNS wants a subject of at most
+        100 ASCII characters; it is cut to that."""
         params: dict[str, Any] = {"TopicArn": topic, "Message": text or "-"}
         if fitting := subject_for(subject):
             params["Subject"] = fitting
@@ -100,11 +95,9 @@ class CloudWatchLogs:
         self._calls = calls
 
     def put(self, group: str, stream: str, lines: Sequence[Line]) -> None:
-        """PutLogEvents in time order, in batches that AWS takes; the stream is made if absent. Raises Gone (group).
-
-        A line of more than a megabyte is refused before anything is sent; Problem also tells that AWS
-        did not take a line (older than 14 days or the group's retention).
-        """
+        """PutLogEvents in time order, in batches that AWS takes; the stream is made if absent. Raises Gone (group). A
+        line of more than a megabyte is refused before anything is sent; Problem also tells that AWS did not take a line
+        (older than 14 days or the group's retention)."""
         for batch in list(batches(lines)):
             params = {
                 "logGroupName": group,

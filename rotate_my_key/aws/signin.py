@@ -8,8 +8,7 @@ only after AWS has said no to the plain call. All secrets stay in memory.
   where the profile itself says so (`credential_source`).
 - `MfaSessions`: one session a user and run, whichever profiles and notes lead to that user. A code is good for one
   use, and a session lives on after the key that made it (STS API reference, GetSessionToken). Codes come through
-  `Codes`.
-"""
+  `Codes`."""
 
 from __future__ import annotations
 
@@ -52,10 +51,8 @@ AskCode = Callable[[str, str], str]  # (whose, serial) -> the code
 
 
 class AuthProfile:
-    """Credentials of the profile `name`; `ask` gives the code for a role that demands MFA. Safe to share.
-
-    "" are those in force: of the environment's variables or profile, else of the profile default, else of a container.
-    """
+    """Credentials of the profile `name`; `ask` gives the code for a role that demands MFA. Safe to share. "" are those
+    in force: of the environment's variables or profile, else of the profile default, else of a container."""
 
     def __init__(self, aws: Aws, name: str, ask: AskCode) -> None:
         self.name = name
@@ -69,10 +66,8 @@ class AuthProfile:
         self._lock = RLock()
 
     def credentials(self) -> Credentials:
-        """The credentials in force now, renewed if need be.
-
-        Raises NeedsPerson if a person must sign in again, Problem if the profile cannot sign anything, TryLater.
-        """
+        """The credentials in force now, renewed if need be. Raises NeedsPerson if a person must sign in again, Problem
+        if the profile cannot sign anything, TryLater."""
         with self._lock:
             try:
                 self._found = self._found or self._resolved()
@@ -111,10 +106,8 @@ class AuthProfile:
         return self._ask(f"{self.words}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": "))
 
     def identity(self, calls: Calls) -> Identity:
-        """Who the profile is, at the endpoints of the profile that it signs for; asked once.
-
-        Raises what `credentials` raises; NotAllowed if AWS does not accept them.
-        """
+        """Who the profile is, at the endpoints of the profile that it signs for; asked once. Raises what `credentials`
+        raises; NotAllowed if AWS does not accept them."""
         with self._lock:
             if calls.transport.endpoint not in self._who:
                 pair = self.credentials()
@@ -197,10 +190,8 @@ class Codes(Protocol):
         """Whether a code came with the command and was not used yet: somebody expects that MFA is wanted."""
 
     def code(self, whose: str, serial: str, complaint: str) -> str:
-        """The six digits. `whose` is like "alice's device"; `complaint`: what was wrong with the last one.
-
-        Raises NeedsPerson where nobody can be asked, Interrupted.
-        """
+        """The six digits. `whose` is like "alice's device"; `complaint`: what was wrong with the last one. Raises
+        NeedsPerson where nobody can be asked, Interrupted."""
 
     def choose(self, user: str, serials: Sequence[str]) -> str:
         """Which of the user's devices shall give the code. Raises NeedsPerson."""
@@ -238,11 +229,9 @@ class MfaSessions:
         return self._codes.given
 
     def may_help(self, denied: Denied, user: Identity, serials: Serials) -> bool:
-        """Whether this denial looks like one for want of MFA.
-
-        A Deny in the user's own policy does. An action that is just not allowed, or that is denied to a whole company,
-        does only where a device is set for this user or a code came with the command.
-        """
+        """Whether this denial looks like one for want of MFA. A Deny in the user's own policy does. An action that is
+        just not allowed, or that is denied to a whole company, does only where a device is set for this user or a code
+        came with the command."""
         if denied.quarantined:
             return False
         return denied.mfa or self._codes.given or bool(_fitting(serials(), user))
@@ -258,12 +247,10 @@ class MfaSessions:
         *,
         denied: bool = True,
     ) -> None:
-        """Make a session for the user, asking for a code; nothing is done if another thread has just made one.
-
-        `own` signs, for `refused` see Calls.call. `bad` is the session that AWS refused: it is replaced, once.
-        `denied`: AWS has said no; else a code came with the command.
-        Raises NeedsPerson: no device, several, one that shows no codes, a wrong code, nobody to ask.
-        """
+        """Make a session for the user, asking for a code; nothing is done if another thread has just made one. `own`
+        signs, for `refused` see Calls.call. `bad` is the session that AWS refused: it is replaced, once. `denied`: AWS
+        has said no; else a code came with the command. Raises NeedsPerson: no device, several, one that shows no codes,
+        a wrong code, nobody to ask."""
         with self._lock:
             if self._sessions.get(user) not in (None, bad):
                 return
@@ -389,10 +376,8 @@ _FLAP = 3.0  # seconds; temporary credentials are known everywhere at once, as t
 
 class SigningStrategy:
     """Who signs for one user: the profile `auth` if one is named (for the pair's own user, who is named then), else
-    their own keys, and an MFA session of theirs once a policy demands it. Without `sessions` no MFA.
-
-    `profile` is the auth profile's name while it signs: not where it holds the very pair that it is about.
-    """
+    their own keys, and an MFA session of theirs once a policy demands it. Without `sessions` no MFA. `profile` is the
+    auth profile's name while it signs: not where it holds the very pair that it is about."""
 
     def __init__(
         self, sessions: MfaSessions | None = None, serials: Serials = tuple, auth: AuthProfile | None = None
@@ -404,9 +389,7 @@ class SigningStrategy:
 
     def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
         """The user whose pair it is; and AWS's refusal, if the pair itself does not work but its user is certain.
-
-        Raises KeyRefused, Problem if the accounts differ.
-        """
+        Raises KeyRefused, Problem if the accounts differ."""
         auth = self._auth
         if auth and auth.credentials().key_id == pair.key_id:
             self.profile = auth = None
@@ -469,11 +452,9 @@ class SigningStrategy:
         calls: Calls,
         refused: float,
     ) -> None:
-        """AWS said no to a call that `signed` signed. Gives back if `signers` are others now, who may be tried.
-
-        Raises `problem`, or what a person must do about it. `refused`: see Calls.call. A static key of the auth profile
-        that another run has just replaced is read again; a denial of that profile is final.
-        """
+        """AWS said no to a call that `signed` signed. Gives back if `signers` are others now, who may be tried. Raises
+        `problem`, or what a person must do about it. `refused`: see Calls.call. A static key of the auth profile that
+        another run has just replaced is read again; a denial of that profile is final."""
         if self.profile and self._auth:
             if isinstance(problem, KeyRefused):
                 return self._auth.replace(signed.pairs[0])

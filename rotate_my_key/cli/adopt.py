@@ -1,6 +1,5 @@
 """`adopt`: a key that IT or the console gave goes into a profile and is replaced at once, so that whoever saw it on the
-way holds a dead one. It comes as the console's file, is typed, or is what `fleet reissue` has delivered.
-"""
+way holds a dead one. It comes as the console's file, is typed, or is what `fleet reissue` has delivered."""
 
 from __future__ import annotations
 
@@ -130,10 +129,8 @@ def _was_replaced(wiring: Wiring, key_id: str) -> bool:
 def _say_replaced(
     app: App, rotate: Rotate, key_id: str, profile: str, settled: Sequence[Result], *, as_json: bool
 ) -> int:
-    """There is nothing to take; gives the exit code. `settled` is what came of what earlier runs had begun.
-
-    Raises Problem if the profile holds no key, or one that AWS refuses.
-    """
+    """There is nothing to take; gives the exit code. `settled` is what came of what earlier runs had begun. Raises
+    Problem if the profile holds no key, or one that AWS refuses."""
     wiring, said = rotate.wiring, "was already adopted here and replaced"
     facts = sections(wiring.files, wiring.keyring.pair)
     pair = next((fact.pair for fact in facts if fact.profile == profile and fact.pair), None)
@@ -162,8 +159,7 @@ def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) 
 
 
 def _ask(app: App, old: Elsewhere | None, delivered: Delivered, *, yes: bool, named: bool) -> bool:
-    """The one question. A key that something has used since needs a yes that names it.
-    Raises NeedsPerson."""
+    """The one question. A key that something has used since needs a yes that names it. Raises NeedsPerson."""
     if old is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
         return yes or app.confirm("Use this key?", default=True)
     key, use = mask(old.key.key_id), old.use

@@ -2,8 +2,7 @@
 
 Results go to stdout, talk goes to stderr. Without a terminal nothing prompts, nothing spins and nothing is coloured.
 Ctrl-C ends the program; while a rotation is at work the first ends it after the call that is out, the second at once.
-So do the signals of a computer that goes down (SIGTERM) and of a terminal that is closed (SIGHUP).
-"""
+So do the signals of a computer that goes down (SIGTERM) and of a terminal that is closed (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -350,9 +349,7 @@ class App:
 
     def line(self, question: str, check: Callable[[], None]) -> str:
         """Ask for a line of text: for a terminal only, from any thread. `check` raises once the person wants to stop.
-
-        Raises Interrupted for Ctrl-D.
-        """
+        Raises Interrupted for Ctrl-D."""
         self._stop_spinner()
         with suppress(OSError):
             click.echo(question, nl=False, err=True)

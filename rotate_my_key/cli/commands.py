@@ -1,6 +1,5 @@
 """The commands, as a person types them: arguments, options and the text of --help. What each does is in the module of
-its name, which is loaded when the command is called; so every --help costs little more than click itself.
-"""
+its name, which is loaded when the command is called; so every --help costs little more than click itself."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 up: a script in the state folder, and a marked block in the shell's start-up file that sources it.
 
 Runs at every TAB, so it reads only the names in the profile files, with our own reader: no botocore, no boto3. Nothing
-is said but the answer: a complaint would end up in the middle of what the person types.
-"""
+is said but the answer: a complaint would end up in the middle of what the person types."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ One JSON object on a pipe, as botocore's ProcessProvider wants it; nothing on a 
 What goes wrong is one line on stderr, which SDKs pass on to the person. Runs at every start of an SDK: no click, no
 `model.py`, no profile files, no settings while `keyring.json` says where the pair is, no search for a keyring.
 
-An answer expires, so that a program that is running asks again and follows a rotation: `policy.LIVE` says how soon.
-"""
+An answer expires, so that a program that is running asks again and follows a rotation: `policy.LIVE` says how soon."""
 
 from __future__ import annotations
 

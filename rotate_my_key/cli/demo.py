@@ -1,7 +1,6 @@
 """`demo`: a whole rotation against a small AWS in this process and in a throwaway home; no account, no network.
 
-It is the program itself that runs, with another home and another AWS.
-"""
+It is the program itself that runs, with another home and another AWS."""
 
 from __future__ import annotations
 

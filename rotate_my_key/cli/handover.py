@@ -3,8 +3,7 @@
 The order is that of a rotation: the new key is durable here before what was delivered is deleted; the old one is given
 up after the new one has signed in as read from its places; a run that is killed is finished by the next, by `rotate`
 too, for all of it was agreed to. A link is a secret: it is taken from a hidden question or from standard input, never
-from the command line.
-"""
+from the command line."""
 
 from __future__ import annotations
 
@@ -188,10 +187,8 @@ def _object(text: str) -> tuple[str, str, str]:
 
 
 def only_profile(app: App) -> str:
-    """Who fetches where nobody was named: `default`, or the one key that is here under another name.
-
-    Raises NeedsPerson if there are several, and none is `default`.
-    """
+    """Who fetches where nobody was named: `default`, or the one key that is here under another name. Raises NeedsPerson
+    if there are several, and none is `default`."""
     wiring = Wiring.of(app)
     facts = [f for f in sections(wiring.files, wiring.keyring.pair) if f.kind is not Kind.NONE]
     if not facts or any(fact.profile == "default" for fact in facts):

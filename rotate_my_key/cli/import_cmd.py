@@ -1,8 +1,7 @@
 """`import`: take a key that `export` sealed on another computer. It is proven and stored, never rotated.
 
 Only one thing is changed, by one replace a file, the asked profile's own file last: a run that is killed is repeated,
-and there is nothing to remember in between.
-"""
+and there is nothing to remember in between."""
 
 from __future__ import annotations
 

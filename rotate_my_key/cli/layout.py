@@ -3,8 +3,7 @@
 Ours and not rich's, since `history` and `status --cached` must not load rich, and one look is better than two. Lines
 break between words only, never inside a date, and never inside a command that a person may copy: that is what begins
 with rotate-my-key or stands in backquotes. A width of 0 is not known (a file, a pipe): then nothing is folded, and a
-row is one line.
-"""
+row is one line."""
 
 from __future__ import annotations
 
@@ -45,11 +44,8 @@ def _size(text: str) -> int:
 
 def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
     """The rows, each with as many lines as it needs: columns two blanks apart, the most important one first. The first
-    row is the head.
-
-    Where the width is too small for all columns, the last ones go below each row, named as in the head, without those
-    that say nothing; and a cell of more than a third of the width has several lines.
-    """
+    row is the head. Where the width is too small for all columns, the last ones go below each row, named as in the
+    head, without those that say nothing; and a cell of more than a third of the width has several lines."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if not width or sum(widths) + 2 * (len(widths) - 1) <= width:
         return [_line(row, widths) for row in rows]

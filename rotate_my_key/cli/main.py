@@ -1,7 +1,6 @@
 """The door: the way in and out of the program.
 
-Light: `credentials` runs at every start of an SDK and comes by here without click and all that `program.py` needs.
-"""
+Light: `credentials` runs at every start of an SDK and comes by here without click and all that `program.py` needs."""
 
 from __future__ import annotations
 
@@ -52,11 +51,9 @@ def _last_words(said: str, code: int) -> int:
 
 def _leave_out_foreign_modules(env: Mapping[str, str]) -> None:
     """What PYTHONPATH adds is meant for other programs: a botocore there is not ours to use. All of it stays where this
-    program itself comes from there, and what belongs to this Python stays anyway.
-
-    install.sh's command needs none of this, as Python is isolated there. To start again so (-I) would take as long as
-    Python does, and modules that Python loads by itself (sitecustomize) would have run all the same.
-    """
+    program itself comes from there, and what belongs to this Python stays anyway. install.sh's command needs none of
+    this, as Python is isolated there. To start again so (-I) would take as long as Python does, and modules that Python
+    loads by itself (sitecustomize) would have run all the same."""
     if sys.flags.ignore_environment or not env.get("PYTHONPATH"):
         return
     added = {os.path.abspath(path) for path in env["PYTHONPATH"].split(os.pathsep)}

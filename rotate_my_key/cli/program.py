@@ -1,8 +1,7 @@
 """The program: its commands and options, and the one place where a problem becomes two lines and an exit code.
 
 Commands are loaded when called, so that `--help` and `--version` cost little more than click itself. Their table is
-`table.py`.
-"""
+`table.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """`reminder`: adds the login reminder to a shell's start-up file, removes it, shows it, snoozes it; and keeps what
 login shells read in step with what is known about the keys, whenever the cached rows are saved. A reminder that cannot
-be written stops nothing.
-"""
+be written stops nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """`rotate`: asks, and tells what came of it. Which keys it is about stands in `rotation/session.py`, the run itself in
-`rotation/run.py`.
-"""
+`rotation/run.py`."""
 
 from __future__ import annotations
 

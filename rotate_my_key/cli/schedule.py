@@ -109,10 +109,8 @@ def show(app: App, *, as_json: bool) -> None:
 
 
 def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
-    """What the scheduler starts: `rotate` with these options, and a note of what came of it.
-
-    What is tried again by itself (75) is not said: cron would make a mail of it.
-    """
+    """What the scheduler starts: `rotate` with these options, and a note of what came of it. What is tried again by
+    itself (75) is not said: cron would make a mail of it."""
     if not arguments or arguments[0] != "rotate":
         raise WrongUsage("this is for the scheduler", Hint("schedule", "install"))
     state_dir = app.paths.state_dir

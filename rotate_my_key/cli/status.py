@@ -1,7 +1,6 @@
 """`status`: every key on this computer, live or from the cache. Changes nothing at AWS and nothing in the files.
 
-`--cached` must stay cheap: what asks AWS, or reads notes, is imported only where it is needed.
-"""
+`--cached` must stay cheap: what asks AWS, or reads notes, is imported only where it is needed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What `rotate` asks and says: the questions, asked before the lock; a line a step, with a spinner while AWS is waited
 for; and for each key the result, the problem, or the steps of a dry run.
 
-Without a terminal nothing is asked: exit 4, naming the flag.
-"""
+Without a terminal nothing is asked: exit 4, naming the flag."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """`uninstall`: what must happen before the program is removed, and the command that then removes it.
 
 pipx, uv and pip run nothing of ours when they remove a program: the daily run and the reminder would start what is no
-longer there, and no program could read a key in the keyring.
-"""
+longer there, and no program could read a key in the keyring."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ What git tracks and what is only a record of the past (a history, a log, a state
 secret, by its nature; the old key does not wait for such a file, nor for one that is no text. What could take it and
 does not, because it cannot be read, written or understood, is *owed*. A file is changed at once or not at all, with all
 that a profile file is promised: mode, owner, links and attributes stay, nobody reads half of it, and what a killed run
-leaves beside it is swept by the next. Only for who holds the lock.
-"""
+leaves beside it is swept by the next. Only for who holds the lock."""
 
 from __future__ import annotations
 
@@ -197,10 +196,8 @@ def _by_status(found: Snapshot) -> Why | None:
 
 
 def readable_by_others(path: str, status: os.stat_result) -> bool:
-    """Whether somebody else can open the file: its own bits and those of all folders above it say so.
-
-    A group that only this user is in (as most systems make one for each user) is nobody else.
-    """
+    """Whether somebody else can open the file: its own bits and those of all folders above it say so. A group that only
+    this user is in (as most systems make one for each user) is nobody else."""
     if platform.NAME == "win32":  # modes say nothing there; what is below the user's profile is the user's alone
         return False
     if not _others(status, stat.S_IROTH, stat.S_IRGRP):

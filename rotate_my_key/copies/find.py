@@ -5,8 +5,7 @@ Without being told where, both read the files in which programs are known to kee
 what the names of others tell. Nothing else is read.
 
 Files are read many and fast: no link is followed, no other file system entered, nothing but regular files opened, and
-what is passed over is counted. What scans have found is remembered, paths with key ids, never a value.
-"""
+what is passed over is counted. What scans have found is remembered, paths with key ids, never a value."""
 
 from __future__ import annotations
 
@@ -258,10 +257,8 @@ class Memory:
         return {path: set(ids) for path, ids in known.paths.items()} if known else {}
 
     def learn(self, found: Iterable[tuple[str, str]], looked_for: Collection[str]) -> None:
-        """Remember which paths hold which of the ids that were looked for; all remembered paths were read again.
-
-        Raises Problem if it cannot be written.
-        """
+        """Remember which paths hold which of the ids that were looked for; all remembered paths were read again. Raises
+        Problem if it cannot be written."""
         before = self.load()
         after = {path: ids - set(looked_for) for path, ids in before.items()}
         for path, key_id in found:
@@ -337,11 +334,9 @@ class LocalCopies:
         return [path for path in tally.unreadable if _may_be_mine(path)]
 
     def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Copy]:
-        """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`.
-
-        Gives what became of each that held `old`, and of each that cannot be read: it may hold it. Only for who holds
-        the lock.
-        """
+        """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`. Gives
+        what became of each that held `old`, and of each that cannot be read: it may hold it. Only for who holds the
+        lock."""
         scanner = self._scanner([Forms(old)])
         paths = list(paths)
         found: list[Copy] = []

@@ -4,8 +4,7 @@ One root, `Problem`: a message, a hint that is the next command, and an exit cod
 place, `cli/program.py`; so is Ctrl-C, `Interrupted`, which stands apart. No message ever holds a secret.
 
 What the system's error numbers mean to a person is said here too, and what was not foreseen: that the computer has no
-more of something, or a fault of this program, which is told by where it happened. No message holds a file's content.
-"""
+more of something, or a fault of this program, which is told by where it happened. No message holds a file's content."""
 
 from __future__ import annotations
 
@@ -16,11 +15,8 @@ from .hints import Hint, quoted
 
 
 class Problem(Exception):
-    """Something is wrong and this run made nothing worse (exit 1).
-
-    `message` is one line, lower case, without a full stop; `hint` is the next command to type
-    (`hints.Hint`, if it is one of ours) or what to do, or "".
-    """
+    """Something is wrong and this run made nothing worse (exit 1). `message` is one line, lower case, without a full
+    stop; `hint` is the next command to type (`hints.Hint`, if it is one of ours) or what to do, or ""."""
 
     code = 1
 
@@ -68,10 +64,8 @@ class Throttled(TryLater):
 
 
 class Interrupted(BaseException):
-    """The person pressed Ctrl-C; what was begun is finished by the next run (exit 130).
-
-    Not a Problem, as KeyboardInterrupt is no Exception: whoever goes on after a problem ends all the same.
-    """
+    """The person pressed Ctrl-C; what was begun is finished by the next run (exit 130). Not a Problem, as
+    KeyboardInterrupt is no Exception: whoever goes on after a problem ends all the same."""
 
     code = 130
 
@@ -95,9 +89,8 @@ class StillOwed(Problem):
 
 class KeyRefused(NotAllowed):
     """AWS does not accept this access key: unknown, deleted, switched off or not known everywhere yet.
-
-    `InvalidClientTokenId` (403) from STS and IAM, also `SignatureDoesNotMatch` for a wrong secret: then `wrong_secret`.
-    """
+    `InvalidClientTokenId` (403) from STS and IAM, also `SignatureDoesNotMatch` for a wrong secret: then
+    `wrong_secret`."""
 
     def __init__(self, message: str, hint: str = "", *, wrong_secret: bool = False) -> None:
         super().__init__(message, hint)
@@ -105,12 +98,10 @@ class KeyRefused(NotAllowed):
 
 
 class Denied(NotAllowed):
-    """AWS knows the caller and refuses the action (`AccessDenied`, 403).
-
-    `action` is the IAM action, such as "iam:DeleteAccessKey"; `explicit` is set for an "explicit deny", which is how
-    policies that demand MFA refuse; `mfa` if signing in with MFA may well help (the deny is in one of the user's own
-    policies); `quarantined` when the policy AWSCompromisedKeyQuarantine* is the cause.
-    """
+    """AWS knows the caller and refuses the action (`AccessDenied`, 403). `action` is the IAM action, such as
+    "iam:DeleteAccessKey"; `explicit` is set for an "explicit deny", which is how policies that demand MFA refuse; `mfa`
+    if signing in with MFA may well help (the deny is in one of the user's own policies); `quarantined` when the policy
+    AWSCompromisedKeyQuarantine* is the cause."""
 
     def __init__(
         self,

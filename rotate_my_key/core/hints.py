@@ -2,8 +2,7 @@
 
 A hint follows a call that failed, and acts on the profile, with the files and as the signer of that call: it names its
 command, and `within` adds what belongs to the call. What is no command of ours (`chmod 600 FILE`, whom to ask for what)
-is a plain str, and is shown as it is.
-"""
+is a plain str, and is shown as it is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The words of the domain.
 
-Pure: imports the standard library only, reads no clock, no file and no environment. Times are aware
-datetimes in UTC, durations are timedeltas.
-"""
+Pure: imports the standard library only, reads no clock, no file and no environment. Times are aware datetimes in UTC,
+durations are timedeltas."""
 
 from __future__ import annotations
 
@@ -112,10 +111,8 @@ EXEMPT_KEY, EXEMPT_VALUE = "rotate-my-key", "exempt"  # the user tag by which la
 
 
 def is_exempt(tags: Mapping[str, str] | None) -> bool:
-    """Whether a user is tagged `rotate-my-key` = `exempt`; who may not read the tags (None) cannot know.
-
-    IAM takes the tag keys of a user without regard to case (IAM User Guide, "Tags for IAM resources").
-    """
+    """Whether a user is tagged `rotate-my-key` = `exempt`; who may not read the tags (None) cannot know. IAM takes the
+    tag keys of a user without regard to case (IAM User Guide, "Tags for IAM resources")."""
     said = (value for key, value in (tags or {}).items() if key.lower() == EXEMPT_KEY)
     return any(value.strip().lower() == EXEMPT_VALUE for value in said)
 
@@ -145,11 +142,9 @@ RECALL_KEY = "rotate-my-key-recall"  # the user tag by which IT recalls keys: se
 
 
 class Recall(NamedTuple):
-    """IT wants every key of a user that was made before `at` to be replaced `by` then; `reason` is for people.
-
-    The tag's value is `1 2026-12-02T05:41:00+00:00 2026-12-09T22:59:00+00:00 laptop stolen`. A tag of a user has at
-    most 256 characters out of letters, digits, blanks and `_.:/=+-@` (IAM API reference, Tag).
-    """
+    """IT wants every key of a user that was made before `at` to be replaced `by` then; `reason` is for people. The
+    tag's value is `1 2026-12-02T05:41:00+00:00 2026-12-09T22:59:00+00:00 laptop stolen`. A tag of a user has at most
+    256 characters out of letters, digits, blanks and `_.:/=+-@` (IAM API reference, Tag)."""
 
     at: datetime
     by: datetime
@@ -197,13 +192,10 @@ class PlaceKind(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """One spot on this computer that holds a pair: a profile's section in a file, or a keyring entry.
-
-    A section that botocore reads for no profile is named in its brackets: `[work]` in the config file.
-
-    `path` is absolute, as the user names it (links are followed only when it is written); for a keyring entry it is
-    the path of the config file whose `credential_process` leads there.
-    """
+    """One spot on this computer that holds a pair: a profile's section in a file, or a keyring entry. A section that
+    botocore reads for no profile is named in its brackets: `[work]` in the config file. `path` is absolute, as the user
+    names it (links are followed only when it is written); for a keyring entry it is the path of the config file whose
+    `credential_process` leads there."""
 
     path: str
     profile: str
@@ -230,12 +222,10 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What AWS says of a key and its user, fetched together.
-
-    `signer` is the pair that AWS accepted. `tags` is None if GetUser was denied (no obstacle). `last_use` is None if it
-    could not be known (denied, throttled): unknown, not "never". `now` is AWS's clock (Date header). `auth_profile` is
-    the profile that signs IAM's calls in place of the pair; then the pair itself need not work: `dead`.
-    """
+    """What AWS says of a key and its user, fetched together. `signer` is the pair that AWS accepted. `tags` is None if
+    GetUser was denied (no obstacle). `last_use` is None if it could not be known (denied, throttled): unknown, not
+    "never". `now` is AWS's clock (Date header). `auth_profile` is the profile that signs IAM's calls in place of the
+    pair; then the pair itself need not work: `dead`."""
 
     signer: Credentials
     identity: Identity
@@ -255,10 +245,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a place holds, as an SDK reads it: a pair, or None if there is nothing there that can be read.
-
-    `away`: its very file is not there or cannot be opened, so that nobody knows what it holds when it comes back.
-    """
+    """What a place holds, as an SDK reads it: a pair, or None if there is nothing there that can be read. `away`: its
+    very file is not there or cannot be opened, so that nobody knows what it holds when it comes back."""
 
     place: Place
     pair: Credentials | None

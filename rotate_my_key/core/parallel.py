@@ -2,8 +2,7 @@
 
 A `Running` that hangs never keeps the process from ending after Ctrl-C. Where no thread can be started, or one dies for
 want of memory as it begins, the calls are made one after the other. A pool ends with the calls that are out: what has
-not begun is dropped.
-"""
+not begun is dropped."""
 
 from __future__ import annotations
 
@@ -120,10 +119,8 @@ class Pool:
         items: Sequence[Item],
         tick: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Result]:
-        """What `do` gives for each, in their order. `tick` is told in this thread how many are done, of how many.
-
-        One item is done in this thread. Raises the first exception there was.
-        """
+        """What `do` gives for each, in their order. `tick` is told in this thread how many are done, of how many. One
+        item is done in this thread. Raises the first exception there was."""
         if items:
             tick(0, len(items))
         if len(items) == 1:

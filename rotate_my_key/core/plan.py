@@ -4,8 +4,7 @@ Pure: no file, no clock, no network. `next_step` looks at the facts only, so it 
 run, a run after `kill -9`, taking back and undo are the same table, read with wanted and unwanted swapped. `after`
 carries the facts forward between two looks at AWS; it is also all that `--dry-run` needs.
 
-Words: the *wanted* key is the one that the places shall hold in the end, the *unwanted* one shall be gone from AWS.
-"""
+Words: the *wanted* key is the one that the places shall hold in the end, the *unwanted* one shall be gone from AWS."""
 
 from __future__ import annotations
 
@@ -57,12 +56,9 @@ ENDS = frozenset({Step.WAIT, Step.BLOCKED, Step.DONE})
 
 
 class PlaceState(Enum):
-    """What a place holds, in the words of one rotation.
-
-    EMPTY: no key, or one that this tool has deleted since. AWAY: its file is not there, or cannot be read now; it may
-    come back with whatever it held. OWN: the unwanted key, by right: the place had it before two keys became one, and
-    that is being taken back. OTHER: what a person put there.
-    """
+    """What a place holds, in the words of one rotation. EMPTY: no key, or one that this tool has deleted since. AWAY:
+    its file is not there, or cannot be read now; it may come back with whatever it held. OWN: the unwanted key, by
+    right: the place had it before two keys became one, and that is being taken back. OTHER: what a person put there."""
 
     WANTED = "wanted"
     UNWANTED = "unwanted"
@@ -77,21 +73,19 @@ class PlaceState(Enum):
 class Note:
     """What cannot be looked up about one rotation. No secret, and nothing that can be seen: not "proven", not a phase.
 
-    `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is
-    the inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose
-    answer is not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of
-    such an answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies`
-    if other files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key;
-    `leaked` if the unwanted key waits for nobody; `live` if it waits for the programs that the keyring gave it. For the
-    history: `took` are the files that changed too, `off` is when a key that is kept was switched off, `used_by` what
-    used it.
+    `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is the
+    inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose answer is
+    not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of such an
+    answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies` if other
+    files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key; `leaked`
+    if the unwanted key waits for nobody; `live` if it waits for the programs that the keyring gave it. For the history:
+    `took` are the files that changed too, `off` is when a key that is kept was switched off, `used_by` what used it.
 
     The unwanted key goes on working until `switch_off_at`, and is kept, switched off, until `delete_at`. Both count
     from the switch; `since` is when that was (or when the programs of a live profile have asked again), or when it was
     last kept on because something else used it: at `used`, as last seen, and until `latest` at the most (None, in a
     note of an older version: once, and then it is `extended`). All times are AWS's; `switch_off_at` or `delete_at`
-    equal to `began` mean at once.
-    """
+    equal to `began` mean at once."""
 
     name: str
     identity: Identity
@@ -213,12 +207,11 @@ class World:
     `asked` is set while a rotation that is due may begin, `forced` if it may begin whatever the age. `keys` are what
     IAM lists (carried forward after certain answers), fetched at `listed_at`; `first_look` is when this run first
     looked. `secrets` are the ids whose pair is stored here or stands in a place. The rest is what this run itself has
-    seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted
-    (`gone`) and switched `on`, ids that somebody uses or a place here holds (`used`), ids that were checked and found
-    unused (`unused`), ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied,
-    and the files that were asked to follow and could not (`owed`; None until that was tried). `untold` names the
-    person's commands that are still to be told of the wanted key before the unwanted one goes.
-    """
+    seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted (`gone`)
+    and switched `on`, ids that somebody uses or a place here holds (`used`), ids that were checked and found unused
+    (`unused`), ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied, and
+    the files that were asked to follow and could not (`owed`; None until that was tried). `untold` names the person's
+    commands that are still to be told of the wanted key before the unwanted one goes."""
 
     key_id: str
     keys: Mapping[str, AccessKey]
@@ -322,9 +315,7 @@ def _may_be_off(world: World, key: AccessKey) -> bool:
 
 def _nowhere(world: World, note: Note) -> Step:
     """No place holds either key: no key is retired and no stored pair is removed, unless both are gone from AWS.
-
-    Something emptied or replaced the files, or their disk is away. `undo` puts the stored pair back.
-    """
+    Something emptied or replaced the files, or their disk is away. `undo` puts the stored pair back."""
     if may_forget(world):
         return Step.DROP
     if not note.undo or note.wanted not in world.secrets or only_others(world):
@@ -420,10 +411,8 @@ def _back_or_blocked(world: World, note: Note) -> Step:
 
 def stranger(world: World) -> str | None:
     """The key of a lost answer: exactly one id that was unknown when the request went out, made within that request's
-    time, whose secret is not here and of which no use is known. Any other unknown key is somebody else's.
-
-    It is discarded only if this run has asked for its use (`World.unused`).
-    """
+    time, whose secret is not here and of which no use is known. Any other unknown key is somebody else's. It is
+    discarded only if this run has asked for its use (`World.unused`)."""
     note = world.note
     if note is None:
         return None

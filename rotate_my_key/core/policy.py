@@ -6,11 +6,9 @@ datetimes in UTC, durations are timedeltas.
 
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
 kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, wanted (IT asks for its replacement),
-recall (IT has recalled it: at, by, reason),
-refused, unknown, unfinished, told, works_until, switched_off_until, places; times are ISO 8601 in UTC, None is "not
-known". `judge` adds verdict, why, age_days, due and overdue.
-A line of `history` is here for the same reason, and what says which commands follow a rotation.
-"""
+recall (IT has recalled it: at, by, reason), refused, unknown, unfinished, told, works_until, switched_off_until,
+places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and overdue. A line of
+`history` is here for the same reason, and what says which commands follow a rotation."""
 
 from __future__ import annotations
 
@@ -43,10 +41,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `90d`, `12h`, `30m`, `45s`, `2w` or `0`; a unit is needed for anything but 0.
-
-    Raises WrongUsage for anything else, negative numbers included.
-    """
+    """Read `90d`, `12h`, `30m`, `45s`, `2w` or `0`; a unit is needed for anything but 0. Raises WrongUsage for anything
+    else, negative numbers included."""
     match = _DURATION.fullmatch(text.strip())
     if not match or (not match[2] and int(match[1])):
         raise WrongUsage(f"{text!r} is not a duration", "write it like 90d, 12h, 30m, 45s or 0")
@@ -77,10 +73,8 @@ class Verdict(Enum):
 
 
 class Policy(NamedTuple):
-    """How old a key may get: due at `max_age - remind_before`, overdue at `max_age`.
-
-    A named tuple, for defining a dataclass takes seven times as long.
-    """
+    """How old a key may get: due at `max_age - remind_before`, overdue at `max_age`. A named tuple, for defining a
+    dataclass takes seven times as long."""
 
     max_age: timedelta = timedelta(days=90)
     remind_before: timedelta = timedelta(days=15)
@@ -115,8 +109,7 @@ class Past(NamedTuple):
     `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or
     was put back, "" if an import took nobody's place. From `new_made` to `old_off` both keys worked; `used_at` is when
     something else was last seen to use the old one meanwhile, `used_by` what ("s3 in eu-west-1"). `copies` and
-    `commands` are those that the old key waited for.
-    """
+    `commands` are those that the old key waited for."""
 
     at: datetime
     action: str
@@ -297,10 +290,8 @@ def used(at: datetime | None, service: str, region: str, now: datetime) -> str:
 
 def by_others(use: Row | None, before: Row) -> Row | None:
     """The last use by anything but this program that is known, of what AWS says now and of the row of an earlier look.
-
     AWS tells the last use only, and our own calls are uses, which it shows a quarter of an hour later and more. A use
-    of IAM or STS before our last look (`seen_at`) may be ours.
-    """
+    of IAM or STS before our last look (`seen_at`) may be ours."""
     at, looked = use and _time(use["at"]), _time(before.get("seen_at"))
     if use and at and not (use["service"] in OUR_SERVICES and looked and at <= looked + _SLACK):
         return use

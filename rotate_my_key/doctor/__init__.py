@@ -2,8 +2,7 @@
 
 The rules of this room: it changes nothing, neither in AWS nor in a single file, nor a file's times; it prints nothing.
 A check is a small function that gives `Finding`s, each one line with a remedy that is a command. What other parts of
-the program refuse or warn about is taken from them, not written again.
-"""
+the program refuse or warn about is taken from them, not written again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """What AWS says about the key, the user and the way there: age, status, second key, rights. Only calls that read; a
-network that is away is no finding.
-"""
+network that is away is no finding."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What the doctor looks at and what it says: the computer, read once and never written, and findings.
 
 Environment, paths and platform are handed in, as is how much room a disk has. The remedy of a finding is a command as
-this person's shell understands it; nothing is run.
-"""
+this person's shell understands it; nothing is run."""
 
 from __future__ import annotations
 
@@ -28,11 +27,8 @@ from ..profiles.which import Active
 
 
 class Level(Enum):
-    """How bad it is.
-
-    BROKEN: a rotation would fail, another key is used than the profile's, or others can take the key. WARNING: some
-    program may use another key, or something should be fixed soon. ADVICE: works, and could be better.
-    """
+    """How bad it is. BROKEN: a rotation would fail, another key is used than the profile's, or others can take the key.
+    WARNING: some program may use another key, or something should be fixed soon. ADVICE: works, and could be better."""
 
     BROKEN = "broken"
     WARNING = "warning"
@@ -52,10 +48,8 @@ NOWHERE = Where()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that could make a rotation fail.
-
-    `code` is a fixed word for scripts; `message` one line, lower case, without full stop; `remedy` a command to type.
-    """
+    """One thing that could make a rotation fail. `code` is a fixed word for scripts; `message` one line, lower case,
+    without full stop; `remedy` a command to type."""
 
     level: Level
     code: str
@@ -66,11 +60,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was found. `active` is the key that SDKs use here, or would once the findings are dealt with.
-
-    `identity` is who it signs in as, if AWS was asked; `unchecked` says what could not be looked into, and why;
-    `advice` is AWS's own about keys of this kind, "" where there is none.
-    """
+    """All that was found. `active` is the key that SDKs use here, or would once the findings are dealt with. `identity`
+    is who it signs in as, if AWS was asked; `unchecked` says what could not be looked into, and why; `advice` is AWS's
+    own about keys of this kind, "" where there is none."""
 
     active: Active | None
     identity: Identity | None
@@ -111,10 +103,9 @@ class Computer:
     """What the program was started with.
 
     `profile` is the one named with -p, `program` the path it was started by. `keyring` reads the pair of a profile that
-    has it there, and `search` finds the places that hold one of some ids; by default only files are looked at.
-    `kept` gives the variables that `setx` has set for good, `on_windows` tells whether a file is on a drive of Windows
-    that WSL mounts. `put_back` gives the command that puts a stored key back into a profile that holds none, or "".
-    """
+    has it there, and `search` finds the places that hold one of some ids; by default only files are looked at. `kept`
+    gives the variables that `setx` has set for good, `on_windows` tells whether a file is on a drive of Windows that
+    WSL mounts. `put_back` gives the command that puts a stored key back into a profile that holds none, or ""."""
 
     env: Mapping[str, str]
     paths: Paths
@@ -251,11 +242,9 @@ class Computer:
     def problem(
         self, level: Level, code: str, problem: Problem, otherwise: str = "", where: Where = NOWHERE
     ) -> Finding:
-        """What another part of the program has put into words already.
-
-        Its hint is either a command already or says what to do to a line of a file; then it becomes a part of the
-        message, and the command opens the file there. `otherwise` is the remedy where no file is known.
-        """
+        """What another part of the program has put into words already. Its hint is either a command already or says
+        what to do to a line of a file; then it becomes a part of the message, and the command opens the file there.
+        `otherwise` is the remedy where no file is known."""
         where = where if where.file else self.locate(problem.message)
         if isinstance(problem.hint, Hint):
             return Finding(level, code, problem.message, problem.hint.bare, where)

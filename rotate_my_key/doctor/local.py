@@ -1,6 +1,5 @@
-"""What could make a rotation fail on this computer: the environment, the profile files, who may read and change
-them, what earlier runs left in the state folder, the settings and the program itself.
-"""
+"""What could make a rotation fail on this computer: the environment, the profile files, who may read and change them,
+what earlier runs left in the state folder, the settings and the program itself."""
 
 from __future__ import annotations
 

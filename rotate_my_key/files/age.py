@@ -1,8 +1,7 @@
 """Sealing bytes for another computer, in the age format (https://age-encryption.org/v1), ASCII-armoured.
 
 With a passphrase, or for recipients who open it with an identity of theirs. The library is the extra `export`, loaded
-when first needed. No message names what was sealed.
-"""
+when first needed. No message names what was sealed."""
 
 from __future__ import annotations
 
@@ -26,9 +25,7 @@ class WrongPassphrase(Problem):
 
 def seal(data: bytes, *, passphrase: str = "", recipients: Sequence[str] = ()) -> str:
     """The sealed text, for the recipients (`age1...`, `ssh-ed25519 ...`, `ssh-rsa ...`), or else with the passphrase.
-
-    Raises Problem for a recipient that is none, and if the library is not there.
-    """
+    Raises Problem for a recipient that is none, and if the library is not there."""
     library = _library()
     if not recipients:
         return bytes(library.passphrase.encrypt(data, passphrase, armored=True)).decode()
@@ -51,10 +48,8 @@ def with_passphrase(sealed: bytes) -> bool:
 
 
 def unseal(sealed: bytes, *, passphrase: str = "", identities: bytes = b"") -> bytes:
-    """What was sealed. `identities` is the content of an age identity file, or of an SSH private key.
-
-    Raises WrongPassphrase; Problem if no identity fits, or it is damaged.
-    """
+    """What was sealed. `identities` is the content of an age identity file, or of an SSH private key. Raises
+    WrongPassphrase; Problem if no identity fits, or it is damaged."""
     library, raw = _library(), _armour_off(sealed)
     try:
         if identities:

@@ -28,12 +28,10 @@ HomeOf = Callable[[str], str | None]
 
 
 class Paths(NamedTuple):
-    """The files and folders this tool reads and writes, all absolute.
-
-    `credentials` and `config` are the profile files as botocore finds them; "" if their variable is set to nothing, for
-    then botocore reads no such file. The site's file counts only if it and the folders from `site_top` down belong to
-    the uid `site_owner` and nobody else can write them: `find` leaves these two at root and `/`, tests name others.
-    """
+    """The files and folders this tool reads and writes, all absolute. `credentials` and `config` are the profile files
+    as botocore finds them; "" if their variable is set to nothing, for then botocore reads no such file. The site's
+    file counts only if it and the folders from `site_top` down belong to the uid `site_owner` and nobody else can write
+    them: `find` leaves these two at root and `/`, tests name others."""
 
     home: str
     config_file: str
@@ -58,11 +56,8 @@ def password_home(user: str) -> str | None:
 
 
 def find(env: Mapping[str, str], platform: str = sys.platform, home_of: HomeOf = password_home) -> Paths:
-    """Work out all paths from an environment.
-
-    Raises Problem if there is neither a HOME nor an entry in the password database, or a relative path was given and
-    the working directory is gone.
-    """
+    """Work out all paths from an environment. Raises Problem if there is neither a HOME nor an entry in the password
+    database, or a relative path was given and the working directory is gone."""
     home = _home(env, platform, home_of)
     config_dir, state_dir = _own_dirs(env, platform, home)
 
@@ -149,10 +144,8 @@ def _program_data() -> str:
 
 
 def _aws_file(env: Mapping[str, str], platform: str, tilde: HomeOf, variable: str, default: str) -> str:
-    """A profile file's path as botocore's configloader makes it: variables first, then `~`; "" stays "".
-
-    botocore opens a relative path from the working directory, so that is put before it.
-    """
+    """A profile file's path as botocore's configloader makes it: variables first, then `~`; "" stays "". botocore opens
+    a relative path from the working directory, so that is put before it."""
     text = env.get(variable, default)
     if not text:
         return ""

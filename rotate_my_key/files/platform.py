@@ -4,8 +4,7 @@ Functions take descriptors and paths and raise OSError. What a system has no not
 attributes on macOS through `os`) is done by its own means here, or is nothing to do.
 
 The lock lets one run at a time be at work for this user of the computer. Its file stays where it is: to remove it would
-let two runs lock two files of one name. A killed run leaves no lock behind.
-"""
+let two runs lock two files of one name. A killed run leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -48,11 +47,9 @@ if sys.platform == "win32":
     _replace_file.restype = wintypes.BOOL
 
     def replace(source: str, target: str) -> None:
-        """Put `source` where `target` is; ReplaceFileW keeps the target's ACLs, streams and attributes.
-
-        Virus scanners and indexers hold a file open for a moment, and readers keep it from being replaced as long as
-        they read: tried again for a second. Raises OSError, EBUSY if it is in use for longer.
-        """
+        """Put `source` where `target` is; ReplaceFileW keeps the target's ACLs, streams and attributes. Virus scanners
+        and indexers hold a file open for a moment, and readers keep it from being replaced as long as they read: tried
+        again for a second. Raises OSError, EBUSY if it is in use for longer."""
         for attempt in range(_ATTEMPTS):
             try:
                 return _replace_once(source, target)
@@ -163,10 +160,8 @@ else:
             raise OSError(errno.ENOTSUP, "its file system does not allow chmod 600") from None
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
-        """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`.
-
-        Raises OSError if one of these cannot be given.
-        """
+        """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`. Raises OSError if one of
+        these cannot be given."""
         mine = os.fstat(target)
         if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
             os.fchown(target, status.st_uid, status.st_gid)
@@ -248,10 +243,8 @@ else:
 
 
 def is_mount_point(path: str) -> bool:
-    """Whether a single file is mounted here (Docker does it): it cannot be replaced by rename (EBUSY).
-
-    Only Linux says so beforehand, in /proc/self/mountinfo (proc(5): the fifth field, blanks as octal escapes).
-    """
+    """Whether a single file is mounted here (Docker does it): it cannot be replaced by rename (EBUSY). Only Linux says
+    so beforehand, in /proc/self/mountinfo (proc(5): the fifth field, blanks as octal escapes)."""
     return any(point == path for point, _ in _mounts())
 
 
@@ -306,11 +299,8 @@ _POLL = 0.05  # seconds
 
 class Lock:
     """`with Lock(path, timeout):` holds the lock; `timeout` in seconds, `on_wait` is called once if it has to wait;
-    `pause` sleeps, and may raise whatever ends the waiting.
-
-    Raises TryLater if another run holds it for longer than that. `waited` tells afterwards whether there was a wait.
-    The folder must exist.
-    """
+    `pause` sleeps, and may raise whatever ends the waiting. Raises TryLater if another run holds it for longer than
+    that. `waited` tells afterwards whether there was a wait. The folder must exist."""
 
     def __init__(
         self,

@@ -6,8 +6,7 @@ is let through: to every SDK it is an empty file, and people name it to say "non
 Whether git tracks a file is read from its index itself: to ask git would be to run whatever a repository's settings
 tell it to. The format: https://git-scm.com/docs/index-format (versions 2 to 4). What makes no sense counts as tracked.
 The repository is the nearest `.git` above the file, or one of those that have a whole home as their work tree. Paths
-are real paths there, and OSError is raised where something of that cannot be read.
-"""
+are real paths there, and OSError is raised where something of that cannot be read."""
 
 from __future__ import annotations
 

@@ -4,11 +4,10 @@ absent; files that belong to the user are changed so that nobody ever reads half
 Nothing of another user is read, written or entered. All verbs raise Problem with the remedy. Content is bytes; what it
 means is the caller's business.
 
-A user's file is changed by rename wherever that is possible: a new one beside it, complete and durable, takes its
-place at once; mode, owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in
-place, as the caller decides and notes. Whatever fails leaves the old file as it was and nothing beside it; what a
-killed run left beside it bears one name pattern, which `sweep` removes.
-"""
+A user's file is changed by rename wherever that is possible: a new one beside it, complete and durable, takes its place
+at once; mode, owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in place,
+as the caller decides and notes. Whatever fails leaves the old file as it was and nothing beside it; what a killed run
+left beside it bears one name pattern, which `sweep` removes."""
 
 from __future__ import annotations
 
@@ -33,9 +32,7 @@ _in_use: set[str] = set()  # by this process: several rotations may be under way
 
 def sweep_folder(folder: str, start: str = _OURS, age: float = 0.0) -> None:
     """Remove what killed runs left in this folder, of all files or of those whose names start so; under the lock, too.
-
-    Where the lock does not keep others from writing, `age` spares what was written less than so many seconds ago.
-    """
+    Where the lock does not keep others from writing, `age` spares what was written less than so many seconds ago."""
     pattern = re.compile(re.escape(start) + r".*[0-9a-f]{16}\.tmp")
     with suppress(OSError):
         for entry in os.scandir(folder or "."):
@@ -110,10 +107,8 @@ def make_folder(path: str) -> None:
 
 
 def make_private_dir(path: str) -> None:
-    """Make the folder (0700; those above it as the umask says), or tighten one that is there.
-
-    Raises Problem if it belongs to another user, or is no folder.
-    """
+    """Make the folder (0700; those above it as the umask says), or tighten one that is there. Raises Problem if it
+    belongs to another user, or is no folder."""
     must_be_mine(path)
     try:
         _make_dirs(path, 0o700)
@@ -213,10 +208,8 @@ def append_private(path: str, line: bytes) -> None:
 
 
 def read_private(path: str, most: int = 1 << 20) -> bytes | None:
-    """The content; None if there is no file.
-
-    Raises Problem if it belongs to another user, is no regular file, or has more than `most` bytes.
-    """
+    """The content; None if there is no file. Raises Problem if it belongs to another user, is no regular file, or has
+    more than `most` bytes."""
     try:
         with _mine(path, platform.READ) as (fd, status):
             if not stat.S_ISREG(status.st_mode):
@@ -239,10 +232,8 @@ def reserve_private(path: str, size: int) -> None:
 
 
 def overwrite_private(path: str, data: bytes) -> None:
-    """Write over the reserved bytes in place, from the beginning.
-
-    Raises Problem if the file is missing or smaller than `data`.
-    """
+    """Write over the reserved bytes in place, from the beginning. Raises Problem if the file is missing or smaller than
+    `data`."""
     try:
         with _mine(path, platform.WRITE) as (fd, status):
             if status.st_size < len(data):
@@ -318,9 +309,7 @@ def real_path(path: str) -> str:
 
 def snapshot(path: str) -> Snapshot | None:
     """Read a file, through links. None if there is none, or none that is regular: SDKs pass over pipes and /dev/null.
-
-    Raises Problem if it is there and cannot be read.
-    """
+    Raises Problem if it is there and cannot be read."""
     real = real_path(path)
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
@@ -339,10 +328,8 @@ def snapshot(path: str) -> Snapshot | None:
 
 
 def rehearse(found: Snapshot) -> str | None:
-    """Do all that a write does but the rename, with zeros instead of content.
-
-    None if the file can be replaced by rename; else why it can only be written in place. Raises Problem if neither.
-    """
+    """Do all that a write does but the rename, with zeros instead of content. None if the file can be replaced by
+    rename; else why it can only be written in place. Raises Problem if neither."""
     try:
         discard(_write_beside(found, bytes(len(found.data))))
     except _OnlyInPlaceError as reason:
@@ -409,10 +396,7 @@ def remove(found: Snapshot) -> Written:
 
 def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
     """Write each piece at its offset, one call each, if the file is still as found. Only a piece at its end makes it
-    longer.
-
-    Raises Problem if it cannot be written: then earlier pieces may have been.
-    """
+    longer. Raises Problem if it cannot be written: then earlier pieces may have been."""
     fd = _open_for_writing(found.path, must=True, keep=True)
     try:
         if platform.read_all(fd) != found.data:
@@ -471,10 +455,8 @@ def _obstacle(found: Snapshot) -> str | None:
 
 
 def _open_for_writing(path: str, *, must: bool, keep: bool = False) -> int:
-    """Find out whether the file may be written: some (immutable ones) can neither be written nor replaced.
-
-    A file without write permission can be replaced, so without `must` that is no obstacle.
-    """
+    """Find out whether the file may be written: some (immutable ones) can neither be written nor replaced. A file
+    without write permission can be replaced, so without `must` that is no obstacle."""
     try:
         fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
     except OSError as error:

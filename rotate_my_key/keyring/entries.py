@@ -5,10 +5,9 @@ keychain of macOS, the Credential Manager of Windows. Any other is named by its 
 Only `environment` leaves the choice to keyring: PYTHON_KEYRING_BACKEND, keyringrc.cfg, its search.
 
 Nothing here waits without an end: each call runs in a daemon thread and is given up when its time is over. What a
-backend says is never passed on: it may quote what it was given. Light: `credentials` runs at every start of an SDK.
-An entry holds a pair as JSON, with a version; on Windows it has room for 1280 characters
-(CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of UTF-16), of which a pair takes 100.
-"""
+backend says is never passed on: it may quote what it was given. Light: `credentials` runs at every start of an SDK. An
+entry holds a pair as JSON, with a version; on Windows it has room for 1280 characters (CRED_MAX_CREDENTIAL_BLOB_SIZE:
+2560 bytes of UTF-16), of which a pair takes 100."""
 
 from __future__ import annotations
 
@@ -115,11 +114,8 @@ def decode(text: str) -> tuple[str, str]:
 
 class KeyringEntries:
     """The keyring. `backend` names the backend, and is asked when it is first needed. Every verb may raise TryLater: it
-    is locked, or there is none (at the moment).
-
-    `env` tells the session bus and whether there is a display; `tell` reaches a person at a terminal, if there is one;
-    `around` each call keeps backends from asking on it.
-    """
+    is locked, or there is none (at the moment). `env` tells the session bus and whether there is a display; `tell`
+    reaches a person at a terminal, if there is one; `around` each call keeps backends from asking on it."""
 
     def __init__(
         self,

@@ -8,8 +8,7 @@ first: the old pair stands in a second entry meanwhile, where `credentials` look
 locked), whether an entry is just being replaced, where the lines stood that `restore` puts back, and which move was
 begun. The file is there as long as a profile is in it. All entries are in one keyring: that of the setting
 `keyring_backend` when the first was stored; the file names it if it is another than the system's own, so that changing
-the setting loses nobody's key.
-"""
+the setting loses nobody's key."""
 
 from __future__ import annotations
 
@@ -78,12 +77,10 @@ class Process(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What is known of one profile's entry.
-
-    `config` is the file with the line that leads to it; `ids` are the keys it may hold, the newest last; `spare` is set
-    while it is replaced. `moving` is the consent to a move that is not finished, with `line` the line to be written.
-    `lines` and `process` are where the pair's lines stood and what was added instead.
-    """
+    """What is known of one profile's entry. `config` is the file with the line that leads to it; `ids` are the keys it
+    may hold, the newest last; `spare` is set while it is replaced. `moving` is the consent to a move that is not
+    finished, with `line` the line to be written. `lines` and `process` are where the pair's lines stood and what was
+    added instead."""
 
     config: str
     ids: tuple[str, ...] = ()
@@ -338,8 +335,7 @@ class LocalStaging:
     Such a file is a record padded with blanks to a fixed size, with a checksum, so that one that is torn, or only
     reserved, is no record. The room is taken beforehand: to store the secret of a key that AWS has just made needs no
     more of the disk. `<name>.keyring` says, before the first of them is stored, that the pairs are in the keyring. The
-    note is in it, and no secret.
-    """
+    note is in it, and no secret."""
 
     def __init__(self, folder: str, keyring: KeyringStore | None = None) -> None:
         self._folder = folder

@@ -11,8 +11,7 @@ The fleet's are complete: each is all that its command needs, from the account i
 enters by the role `rotate-my-key-fleet`. Where the Service Authorization Reference gives an action a resource it is
 named: users, groups, secrets and parameters below `rotate-my-key/`. TagUser and UntagUser are allowed for one tag key
 alone; `ForAllValues` also holds for a request without any key, hence the `Null` (IAM User Guide, "Multivalued context
-keys"). In a member account the role needs the part about users and their new keys only: `member(name)`.
-"""
+keys"). In a member account the role needs the part about users and their new keys only: `member(name)`."""
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@ credential_process line of a pair that goes into the keyring.
 
 Pure: bytes in, bytes out. Every byte stays but those that are meant, and each result is read again, in memory, before
 it is given (`verified`). What was taken out and put back stands as it stood: where lines were is remembered without
-their values, counted from the header of their section, so that changes elsewhere do not matter.
-"""
+their values, counted from the header of their section, so that changes elsewhere do not matter."""
 
 from __future__ import annotations
 
@@ -49,11 +48,9 @@ class Edit:
 
 def sections_of(file: ProfileFile, profiles: Collection[str], old: Credentials) -> dict[str, str]:
     """The sections in which `old` is to be replaced, each with its profile: those that botocore takes for the profiles,
-    and every other one that some SDK takes for one of them and that holds the same pair.
-
-    Raises Problem, with the remedy, if one of them does not hold exactly `old` as botocore reads it, or holds it in a
-    way that cannot be changed byte by byte.
-    """
+    and every other one that some SDK takes for one of them and that holds the same pair. Raises Problem, with the
+    remedy, if one of them does not hold exactly `old` as botocore reads it, or holds it in a way that cannot be changed
+    byte by byte."""
     found: dict[str, str] = {}
     for profile in profiles:
         found[_section_of(file, profile, old)] = profile
@@ -75,10 +72,8 @@ def _section_of(file: ProfileFile, profile: str, pair: Credentials) -> str:
 
 
 def replace_pair(file: ProfileFile, sections: Mapping[str, str], old: Credentials, new: Credentials) -> Edit:
-    """Put `new` in place of `old` in these sections; only the bytes of the two values change there.
-
-    Raises Problem for a pair that would be read otherwise than written, or that is a temporary one.
-    """
+    """Put `new` in place of `old` in these sections; only the bytes of the two values change there. Raises Problem for
+    a pair that would be read otherwise than written, or that is a temporary one."""
     if new.token is not None or not _VALUE.fullmatch(new.key_id) or not _VALUE.fullmatch(new.secret):
         raise Problem(f"key {mask(new.key_id)} cannot be written to a profile file", Hint("status"))
     changes, values = [], {KEY_ID: new.key_id, SECRET: new.secret}
@@ -133,10 +128,8 @@ def mentions(file: ProfileFile, key_id: str, changed: Collection[int] = ()) -> I
 
 
 def take_out(file: ProfileFile, profile: str, pair: Credentials) -> tuple[bytes, Lines]:
-    """The file without the pair's lines, and where they were.
-
-    Raises Problem, with the remedy, if botocore does not read exactly this pair from two plain lines there.
-    """
+    """The file without the pair's lines, and where they were. Raises Problem, with the remedy, if botocore does not
+    read exactly this pair from two plain lines there."""
     section = _section_of(file, profile, pair)
     others = sorted(set(file.namesakes(profile, pair)) - {section})
     if others:
@@ -154,10 +147,8 @@ def take_out(file: ProfileFile, profile: str, pair: Credentials) -> tuple[bytes,
 
 def insert_pair(file: ProfileFile, profile: str, pair: Credentials, lines: Sequence[Line] = ()) -> bytes:
     """The file with the pair in it: on the profile's emptied lines, else where its lines were (or where they fit if the
-    section has changed since), else behind its header, else in a new section at the end.
-
-    Raises Problem if the profile holds a key already.
-    """
+    section has changed since), else behind its header, else in a new section at the end. Raises Problem if the profile
+    holds a key already."""
     values = {KEY_ID: pair.key_id, SECRET: pair.secret}
     section = file.effective.get(profile)
     if section is None:
@@ -280,10 +271,8 @@ Changes = Mapping[str, Mapping[str, str | None] | None]  # by section: its value
 
 def verified(file: Ini, data: bytes, changes: Changes) -> bytes:
     """The file's new bytes, after they were read again, if only these values differ from before. Raises Problem if not.
-
     Where no line came or went, the lines of the sections that change are enough: what botocore makes of the lines
-    before them depends on bytes that are the same, and of those behind them on names and indentation here.
-    """
+    before them depends on bytes that are the same, and of those behind them on names and indentation here."""
     parts = [(file, data, changes)]
     before, after = file.data.split(b"\n"), data.split(b"\n")
     if len(before) == len(after):

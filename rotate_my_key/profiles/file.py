@@ -11,8 +11,7 @@ credentials file every section, blanks and all; in the config file `[default]` a
 first of which begins with "profile". Odd values raise nothing, only the reason why they are of no use is noted; no
 message holds more of a value than one odd character. A file that botocore cannot parse is a Problem, and so is one that
 is there and cannot be opened, or is none (a pipe, a folder, a link that leads nowhere): botocore takes that for an
-empty one, but it may hold the key.
-"""
+empty one, but it may hold the key."""
 
 from __future__ import annotations
 
@@ -47,11 +46,9 @@ _LOOSE = re.compile(  # a name, even if indented, and its value, even if that st
 
 
 class Ini:
-    """The sections and options of one file; `kind` says which of the two profile files it is.
-
-    `sections` maps a section's name to its options, and those map a lower-cased name to a line number, counted from 0.
-    `shown` is the path for messages. Raises Problem, with the remedy, for bytes that botocore cannot read.
-    """
+    """The sections and options of one file; `kind` says which of the two profile files it is. `sections` maps a
+    section's name to its options, and those map a lower-cased name to a line number, counted from 0. `shown` is the
+    path for messages. Raises Problem, with the remedy, for bytes that botocore cannot read."""
 
     def __init__(self, data: bytes, path: str, kind: PlaceKind = PlaceKind.CREDENTIALS, shown: str = "") -> None:
         self.data = data
@@ -310,12 +307,10 @@ class ProfileFile(Ini):
                 yield profile, pair
 
     def holders(self, key_ids: Collection[str]) -> Iterator[tuple[str, Credentials]]:
-        """Every profile that holds one of these ids in a way that any SDK makes sense of.
-
-        Values are given without quotes and comments, a missing secret as "". A section that botocore passes over is
-        given in its brackets, but for one that changes along with its profile (`namesakes`). No edit will take any of
-        these for the old pair, so a rotation is refused early.
-        """
+        """Every profile that holds one of these ids in a way that any SDK makes sense of. Values are given without
+        quotes and comments, a missing secret as "". A section that botocore passes over is given in its brackets, but
+        for one that changes along with its profile (`namesakes`). No edit will take any of these for the old pair, so a
+        rotation is refused early."""
         loose = {section: pair for section, pair in self._loose(key_ids) if section}
         if not loose:
             return
@@ -432,10 +427,8 @@ class ProfilePaths:
 
 
 class Profiles:
-    """Both files, read now, a missing one as an empty one; `merged` are the profiles' settings.
-
-    The credentials file's values go over the config file's, option by option (botocore: `Session.full_config`).
-    """
+    """Both files, read now, a missing one as an empty one; `merged` are the profiles' settings. The credentials file's
+    values go over the config file's, option by option (botocore: `Session.full_config`)."""
 
     def __init__(self, paths: ProfilePaths) -> None:
         self.paths = paths

@@ -3,8 +3,7 @@ leads from a profile to its keyring entry.
 
 Facts about one profile at a time, as botocore reads its sections; which profile is in force is `which.py`'s matter.
 Nothing here raises for odd values: what is no use is told as a `note`, and no message holds more of a value than one
-odd character.
-"""
+odd character."""
 
 from __future__ import annotations
 
@@ -60,12 +59,10 @@ ROTATABLE = (Kind.STATIC, Kind.KEYRING)
 
 @dataclass(frozen=True, slots=True)
 class ProfileFact:
-    """What one profile holds; a profile with a key in both files gives two facts, the one that wins first.
-
-    `pair` and `place` are there for STATIC and SESSION; for KEYRING the pair is, if the keyring gave it. `source` is a
-    role's source_profile. `also` are the other ways in that stand beside a key (SDKs disagree on which one wins).
-    `note` says why a key is no use, or where else a role gets its credentials.
-    """
+    """What one profile holds; a profile with a key in both files gives two facts, the one that wins first. `pair` and
+    `place` are there for STATIC and SESSION; for KEYRING the pair is, if the keyring gave it. `source` is a role's
+    source_profile. `also` are the other ways in that stand beside a key (SDKs disagree on which one wins). `note` says
+    why a key is no use, or where else a role gets its credentials."""
 
     profile: str
     kind: Kind
@@ -88,10 +85,8 @@ class Judged:
 
 
 def sections(files: ProfilePaths, keyring: Reader | None = None) -> tuple[ProfileFact, ...]:
-    """Every profile in either file: the credentials file's first, each file in its own order.
-
-    `keyring` reads the pairs that are there. Raises Problem only for a file that cannot be opened or parsed.
-    """
+    """Every profile in either file: the credentials file's first, each file in its own order. `keyring` reads the pairs
+    that are there. Raises Problem only for a file that cannot be opened or parsed."""
     return tuple(facts(Profiles(files), keyring))
 
 
@@ -222,10 +217,8 @@ def odd_length(key_id: str, secret: str) -> str:
 
 
 def line_for(program: Sequence[str], entry: str, *, windows: bool = os.name == "nt") -> str:
-    """The value for this program (its words, the first an absolute path) and this entry.
-
-    Raises Problem for a path or a name that cannot be written so that every SDK reads it back.
-    """
+    """The value for this program (its words, the first an absolute path) and this entry. Raises Problem for a path or a
+    name that cannot be written so that every SDK reads it back."""
     quote = _quote_windows if windows else _quote_posix
     first, *rest = program
     words = [quote(first, True), *(quote(word, False) for word in [*rest, "credentials", "--profile", entry])]

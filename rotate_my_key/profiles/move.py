@@ -3,8 +3,7 @@
 A loop over facts: what the files hold, what the keyring holds, whether the line leads there. `keyring.json` notes only
 that a move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process,
 and one in the config file after it: hence the orders below, and hence one write for both in the config file. At every
-instant the secret is durable in one of the two, and read back, before it leaves the other.
-"""
+instant the secret is durable in one of the two, and read back, before it leaves the other."""
 
 from __future__ import annotations
 
@@ -45,10 +44,8 @@ class Moved:
 
 class Facts:
     """What there is of one profile now. `holder` is the file that holds a pair, `leader` the one whose line leads to
-    the keyring entry; both files are read afresh, and nothing is written.
-
-    Raises TryLater if the keyring is locked, Problem for a file that cannot be read.
-    """
+    the keyring entry; both files are read afresh, and nothing is written. Raises TryLater if the keyring is locked,
+    Problem for a file that cannot be read."""
 
     def __init__(self, paths: ProfilePaths, store: KeyringStore, profile: str) -> None:
         self.credentials = _read(paths.credentials, PlaceKind.CREDENTIALS)
@@ -99,10 +96,8 @@ class Moving:
         self._env = env
 
     def store(self, profile: str) -> Credentials:
-        """Move the pair of a profile into the keyring, and leave a credential_process line. Gives the pair.
-
-        Raises Problem if nothing was changed, TryLater if the next run goes on.
-        """
+        """Move the pair of a profile into the keyring, and leave a credential_process line. Gives the pair. Raises
+        Problem if nothing was changed, TryLater if the next run goes on."""
         line, facts = line_for(self._program, profile), self._facts(profile)
         pair = self._storable(profile, facts, line)
         self._index.put(profile, Entry(self._paths.config, (pair.key_id,), moving=Move.STORE, line=line))

@@ -2,8 +2,7 @@
 that a line of theirs leads to.
 
 Files are read afresh by every verb. Two paths that lead to one file count as one file, replaced once. The keyring is
-opened only if a profile's line leads to it. Writes exclude each other: with --all several keys change side by side.
-"""
+opened only if a profile's line leads to it. Writes exclude each other: with --all several keys change side by side."""
 
 from __future__ import annotations
 
@@ -60,11 +59,9 @@ class LocalPlaces:
         return tuple(found)
 
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
-        """Every place that holds one of these ids, and each of `known`, as the port says.
-
-        A place where only some SDKs make sense of the pair (in quotes, with a comment behind it, under a header that
-        botocore passes over) is among them, so that a rotation is refused by `rehearse` and does not pass it over.
-        """
+        """Every place that holds one of these ids, and each of `known`, as the port says. A place where only some SDKs
+        make sense of the pair (in quotes, with a comment behind it, under a header that botocore passes over) is among
+        them, so that a rotation is refused by `rehearse` and does not pass it over."""
         in_files, in_keyring = _apart(known)
         found: dict[Place, Credentials | None] = {}
         away: set[Place] = set()
@@ -173,9 +170,7 @@ class LocalPlaces:
 
     def check(self, places: Collection[Place], pair: Credentials) -> list[str]:
         """The first half of `rehearse`: whether the pair there can be changed byte-exactly; gives where SDKs differ.
-
-        Nothing is written. Raises Problem with the remedy.
-        """
+        Nothing is written. Raises Problem with the remedy."""
         groups = _by_file(places).items()
         return [text for path, group in groups for text in self._try(path, group, pair)[1]]
 
@@ -275,10 +270,7 @@ class LocalPlaces:
 
 def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = PlaceKind.CREDENTIALS) -> None:
     """Write the pair where there is none yet, a new profile or one without a key; makes the file (0600) and its folder
-    (0700) if need be.
-
-    Raises Problem if the file cannot be read or written, or holds a key for that profile already.
-    """
+    (0700) if need be. Raises Problem if the file cannot be read or written, or holds a key for that profile already."""
     for _ in range(_ATTEMPTS):
         refuse_odd(path)
         if is_null(path):
@@ -307,11 +299,8 @@ def make_file(path: str, data: bytes) -> None:
 
 def confirm(file: ProfileFile, profiles: Collection[str]) -> None:
     """Raises Problem unless botocore itself reads for these profiles what our reader does: the last word before an edit
-    and after it.
-
-    Tests hold the two together; this is for the case that they ever differ, such as a locale in which botocore takes
-    the file for something else than UTF-8. A large file is not asked about.
-    """
+    and after it. Tests hold the two together; this is for the case that they ever differ, such as a locale in which
+    botocore takes the file for something else than UTF-8. A large file is not asked about."""
     path = file.path
     if len(file.data) > _LARGEST or os.path.expanduser(os.path.expandvars(path)) != path:  # it would open another file
         return
@@ -332,10 +321,8 @@ def confirm(file: ProfileFile, profiles: Collection[str]) -> None:
 
 def _mended(piece: bytes, old: Credentials, new: Credentials) -> bytes | None:
     """What a killed in-place write left, with the new pair in it; None if it is no mix of both pairs, nor one of them.
-
     It is the bytes from one value's start to the other's end, in either order, with bytes between them that no write
-    changes; the values of the two pairs are of the same lengths.
-    """
+    changes; the values of the two pairs are of the same lengths."""
     before, after = ((pair.key_id.encode(), pair.secret.encode()) for pair in (old, new))
     if [len(value) for value in before] != [len(value) for value in after]:
         return None

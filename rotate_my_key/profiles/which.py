@@ -7,8 +7,7 @@ profile without a key of its own leads on by `role_arn` and `source_profile` onl
 SSO, ...) ends in a refusal. So does a key beside such a way in: SDKs disagree which of them wins.
 
 The answer is one static key of an IAM user or a refusal with the reason. Nothing is written, nothing is sent, and no
-environment is read but the mapping handed in.
-"""
+environment is read but the mapping handed in."""
 
 from __future__ import annotations
 
@@ -134,11 +133,9 @@ _MEANT = {
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The key in force. `profile` was asked for; `holder` holds the pair, once `source_profile` is followed.
-
-    `trail` says in short sentences why it is this key; `warnings`, where another program may use another one. `region`
-    is botocore's: AWS_DEFAULT_REGION, else the profile's, else the holder's.
-    """
+    """The key in force. `profile` was asked for; `holder` holds the pair, once `source_profile` is followed. `trail`
+    says in short sentences why it is this key; `warnings`, where another program may use another one. `region` is
+    botocore's: AWS_DEFAULT_REGION, else the profile's, else the holder's."""
 
     profile: str
     holder: str
@@ -157,12 +154,10 @@ def find_active(
     mixed: bool = False,
     keyring: Reader | None = None,
 ) -> Active:
-    """The static key in force for `profile`; for None: for what the environment names, else `default`.
-
-    `mixed`: where a static key stands beside role, web identity, sso, login or process settings, take that key.
-    `keyring` reads the pair of a profile that holds it there; without it such a profile is any program's.
-    Raises NeedsPerson for such a profile without `mixed`, Problem for all else that is not one static key.
-    """
+    """The static key in force for `profile`; for None: for what the environment names, else `default`. `mixed`: where a
+    static key stands beside role, web identity, sso, login or process settings, take that key. `keyring` reads the pair
+    of a profile that holds it there; without it such a profile is any program's. Raises NeedsPerson for such a profile
+    without `mixed`, Problem for all else that is not one static key."""
     try:
         name, chosen = profile_in_force(environ, profile)
     except Problem as hidden:

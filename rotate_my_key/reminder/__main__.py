@@ -1,7 +1,6 @@
 """`python -I -S .../reminder/__main__.py FOLDER`: what the blocks run when something is due.
 
-By path and without `-m` or site, which would take longer than all it does.
-"""
+By path and without `-m` or site, which would take longer than all it does."""
 
 import os
 import sys

@@ -2,8 +2,7 @@
 and what there is to say, from the rows of `status`.
 
 `state` bears the time of the newest file that it was made from, so that a shell sees by `-nt` that one has changed
-since; `due` bears the time of the next line, for shells that have no clock.
-"""
+since; `due` bears the time of the next line, for shells that have no clock."""
 
 from __future__ import annotations
 
@@ -129,10 +128,8 @@ class Folder:
 
 
 def derive(rows: Iterable[Row], policy: Policy, exclude: Collection[str] = ()) -> State:
-    """What there is to say of these rows, which are marked with the notes of rotations.
-
-    Left out: keys of unknown age, refused or exempt ones, and those of profiles that are not to be rotated.
-    """
+    """What there is to say of these rows, which are marked with the notes of rotations. Left out: keys of unknown age,
+    refused or exempt ones, and those of profiles that are not to be rotated."""
     found = [item for row in rows if (item := _item(row, policy, exclude))]
     return State(found, int(policy.max_age.total_seconds()))
 

@@ -1,8 +1,7 @@
 """What a login shell runs once a day when something is due: says one line, and asks AWS anew for the next time.
 
 Light: this is one bare Python and little else, so it imports what Python has loaded anyway, and everything heavy in a
-child that nobody waits for. Never fails loudly: whatever is wrong, the shell starts as if it were not there.
-"""
+child that nobody waits for. Never fails loudly: whatever is wrong, the shell starts as if it were not there."""
 
 from __future__ import annotations
 
@@ -72,10 +71,8 @@ def _claim(folder: str, now: int) -> bool:
 
 
 def _speak(folder: str, state: State, now: int) -> tuple[str, tuple[str, ...]]:
-    """The line to show, noted as said before it is shown; and the command that is to be run, if any.
-
-    Of an old key whose time is over nothing is said: it goes, as was agreed to, and `status` tells of one that cannot.
-    """
+    """The line to show, noted as said before it is shown; and the command that is to be run, if any. Of an old key
+    whose time is over nothing is said: it goes, as was agreed to, and `status` tells of one that cannot."""
     said = states.decode_said(states.read(os.path.join(folder, SAID)), now)
     ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
     # The time that the block wrote down when it last asked; 0 if never

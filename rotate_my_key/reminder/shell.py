@@ -3,8 +3,7 @@ marked block in a start-up file, put in and taken out again byte for byte; which
 
 Paths are put in as the shell's own quoted words; a path that no shell can take in one line is refused. Start-up files
 are written through `files/`: links stay links, mode and owner stay, the file changes at once or not at all, and is read
-back. The environment and the process list are handed in.
-"""
+back. The environment and the process list are handed in."""
 
 from __future__ import annotations
 
@@ -159,9 +158,7 @@ _TRIES = 5
 
 def added(data: bytes | None, line: bytes, name: str = "reminder") -> bytes:
     """The file with the block in it: where one is already, else at the end. None is a file that is not there yet.
-
-    Raises Problem if there is half a block.
-    """
+    Raises Problem if there is half a block."""
     found = _find(data or b"", name)
     if found and data is not None:
         return data[: found.start()] + _block(line, found["note"] or b"", name) + data[found.end() :]
@@ -252,21 +249,16 @@ Parent = Callable[[int], tuple[str, int] | None]  # a process number to its name
 
 
 def detect(env: Mapping[str, str], pid: int, parent: Parent, *, terminal: bool, platform: str = sys.platform) -> str:
-    """The shell to remind in, or "".
-
-    In a terminal the one that this was typed into (many start fish from a login bash), else the login shell: an
-    installer is run by whatever shell it is written for.
-    """
+    """The shell to remind in, or "". In a terminal the one that this was typed into (many start fish from a login
+    bash), else the login shell: an installer is run by whatever shell it is written for."""
     login = _known(env.get("SHELL", ""))
     typed = next(filter(None, map(_known, _ancestors(pid, parent))), "") if terminal or not login else ""
     return typed or login or ("powershell" if platform == "win32" else "")
 
 
 def rc_file(shell: str, home: str, env: Mapping[str, str], platform: str = sys.platform) -> str:
-    """The file that an interactive shell of this user reads.
-
-    For bash on macOS the login file: its terminals start login shells, which do not read ~/.bashrc.
-    """
+    """The file that an interactive shell of this user reads. For bash on macOS the login file: its terminals start
+    login shells, which do not read ~/.bashrc."""
     xdg = env.get("XDG_CONFIG_HOME", "")
     config = xdg if os.path.isabs(xdg) else os.path.join(home, ".config")
     match shell:

@@ -3,8 +3,7 @@
 Its first line is the time of the next thing to say, in epoch seconds, or `-`; shells read no more than that. The other
 lines are for `login.py`: words of ASCII, names and ids as hexadecimal, so that nothing in them can mean anything to a
 shell or a terminal. What makes no sense is passed over. Pure, and imports only what Python itself has loaded: one
-Python start a day is all that the reminder may cost.
-"""
+Python start a day is all that the reminder may cost."""
 
 from __future__ import annotations
 
@@ -20,13 +19,10 @@ DAY = 24 * _HOURS
 
 
 class Item:
-    """One thing to say. Times are epoch seconds.
-
-    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended), KEPT (an old
-    key, switched off, kept `until` then), FAILED (the daily run of the schedule, at `created`) or RECALLED (IT wants it
-    to be replaced `until` then, and says `why`). `seen` is when AWS last told about the key. Not a named tuple:
-    importing those takes longer than all the rest.
-    """
+    """One thing to say. Times are epoch seconds. `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a
+    rotation was begun and not ended), KEPT (an old key, switched off, kept `until` then), FAILED (the daily run of the
+    schedule, at `created`) or RECALLED (IT wants it to be replaced `until` then, and says `why`). `seen` is when AWS
+    last told about the key. Not a named tuple: importing those takes longer than all the rest."""
 
     __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until", "why")
 
@@ -108,10 +104,8 @@ def _snoozed(item: Item, snoozed: int) -> int:
 
 
 def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int:
-    """When to say an item next: from its time on, once on a calendar day and not twice in one night.
-
-    A kept key is said once; when its time is over it goes, and nobody can put that off.
-    """
+    """When to say an item next: from its time on, once on a calendar day and not twice in one night. A kept key is said
+    once; when its time is over it goes, and nobody can put that off."""
     last = said.get(item.label)
     if last is None:
         return item.at

@@ -4,8 +4,7 @@ which change, in which order.
 At least once each: a command that failed, or that a killed run did not come to, runs with the next `rotate`. Nothing
 that a command does undoes a rotation. The old key waits for those that hold it: they run once the new one is in its
 places, and the record of the change says until the end of the rotation who was told of what. The others run when the
-run is over.
-"""
+run is over."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The loop of one rotation: look at the facts, choose the next step, do it.
 
 There is no stored phase: a resumed run and a fresh run are the same code, and so is taking back. What each step does
-stands in `steps.py`; which one is next, in `plan.py`.
-"""
+stands in `steps.py`; which one is next, in `plan.py`."""
 
 from __future__ import annotations
 
@@ -60,11 +59,8 @@ class Rotation:
         self._note: Note | None = None
 
     def run(self, world: World, pairs: dict[str, Credentials]) -> Outcome:
-        """Take steps until the end, and give what came of it.
-
-        `pairs` are those known at the start, by id. Raises Problem kinds as the exit codes say; whatever was begun is
-        finished by the next run.
-        """
+        """Take steps until the end, and give what came of it. `pairs` are those known at the start, by id. Raises
+        Problem kinds as the exit codes say; whatever was begun is finished by the next run."""
         steps = Steps(Tools(self._account, self._here, self._progress, self._clock.pause), pairs)
         for _ in range(_MOST_STEPS):
             self._clock.check()

@@ -1,8 +1,7 @@
 """Gathers the facts of one rotation: what AWS lists, what the places hold, what is stored, what the note says.
 
 Places, staged pairs and note are read afresh each turn; IAM's list costs a round trip and lags, so it is fetched at the
-start and after unknown outcomes, and carried forward in between.
-"""
+start and after unknown outcomes, and carried forward in between."""
 
 from __future__ import annotations
 
@@ -230,10 +229,8 @@ def classify(held: Holding, wanted: Credentials | str | None, unwanted: Credenti
 
 
 def settled_since(world: World, keys: Iterable[AccessKey], now: datetime, history: History) -> World:
-    """The facts after IAM's list was fetched again.
-
-    It lags: what this run deleted may still be in it, and a key that has signed in for this run may be missing.
-    """
+    """The facts after IAM's list was fetched again. It lags: what this run deleted may still be in it, and a key that
+    has signed in for this run may be missing."""
     shown = {key_id: key for key_id, key in listed(keys, history).items() if key_id not in world.gone}
     proven = {key_id: key for key_id, key in world.keys.items() if key_id in world.proven | world.checked}
     return replace(world, keys={**proven, **shown}, listed_at=now, fresh_list=True)

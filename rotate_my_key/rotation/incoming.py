@@ -6,8 +6,7 @@ none, an export's an older key of the same user, a delivery's the one that it na
 A delivery's key takes the old one's place by the loop of a rotation, with a note whose wanted and unwanted are these
 two. So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old
 key is in the delivery, which names it, and in the person's yes. On a new laptop no place holds the old key: then the
-places hold the new one before there is a note, and of the old one there is the id alone.
-"""
+places hold the new one before there is a note, and of the old one there is the id alone."""
 
 from __future__ import annotations
 
@@ -202,11 +201,9 @@ def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Creden
 
 
 def put(plan: Placement, file: str, here: LocalState, warn: Callable[[str], None]) -> list[Place]:
-    """Write the pair where it goes, under the lock, and give the places; a new profile goes into `file`.
-
-    An export's or delivery's key goes wherever the old one is, into the profile's own files last, so that a run that
-    is repeated still finds the old one there. Raises Problem.
-    """
+    """Write the pair where it goes, under the lock, and give the places; a new profile goes into `file`. An export's or
+    delivery's key goes wherever the old one is, into the profile's own files last, so that a run that is repeated still
+    finds the old one there. Raises Problem."""
     key, old, places = plan.key, plan.old, here.places
     if plan.way is Way.ADD:
         if not file:

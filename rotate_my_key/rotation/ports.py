@@ -1,8 +1,7 @@
 """What the rotation needs of the world outside, as Protocols, and what it tells of itself, as values.
 
 The rules: an adapter never prints, prompts or reads the environment, and raises only `Problem`s. A fake of a port
-passes the same contract tests as the real thing. `cli/wiring.py` hands them in.
-"""
+passes the same contract tests as the real thing. `cli/wiring.py` hands them in."""
 
 from __future__ import annotations
 
@@ -19,11 +18,9 @@ from ..core.policy import Hook, Past
 
 
 class Account(Protocol):
-    """One IAM user at AWS. Throttles, 5xx and resets are tried again behind every verb but `create`.
-
-    Every verb may raise TryLater (offline, throttled for long, HTML from a proxy), Problem (the clock is wrong),
-    Denied, KeyRefused. After the first look the user is always named (`UserName`).
-    """
+    """One IAM user at AWS. Throttles, 5xx and resets are tried again behind every verb but `create`. Every verb may
+    raise TryLater (offline, throttled for long, HTML from a proxy), Problem (the clock is wrong), Denied, KeyRefused.
+    After the first look the user is always named (`UserName`)."""
 
     @property
     def endpoint(self) -> str:
@@ -31,10 +28,8 @@ class Account(Protocol):
 
     def look(self, pairs: Sequence[Credentials], *, patient: bool = False) -> Look:
         """GetCallerIdentity, GetUser, ListAccessKeys and GetAccessKeyLastUsed at once, signed by the first pair of
-        `pairs` that AWS accepts; `patient`: InvalidClientTokenId is waited out for the propagation time.
-
-        Raises KeyRefused if AWS accepts none of them.
-        """
+        `pairs` that AWS accepts; `patient`: InvalidClientTokenId is waited out for the propagation time. Raises
+        KeyRefused if AWS accepts none of them."""
 
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once."""
@@ -45,10 +40,8 @@ class Account(Protocol):
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """Sign in (GetCallerIdentity) `times` times in a row, each on a connection of its own, `proof_interval` apart.
-
-        Polls at once and then every 0.5 to 1 s until the first yes; a no starts the row again. Raises TryLater
-        past `propagation_timeout`, Problem if two answers differ.
-        """
+        Polls at once and then every 0.5 to 1 s until the first yes; a no starts the row again. Raises TryLater past
+        `propagation_timeout`, Problem if two answers differ."""
 
     def keys(self) -> tuple[AccessKey, ...]:
         """ListAccessKeys of the user, all pages. It lags."""
@@ -58,10 +51,8 @@ class Account(Protocol):
 
     def create(self, again: Callable[[], None] = ...) -> tuple[Credentials, AccessKey]:
         """Send CreateAccessKey once, on a connection that was answered just now or is fresh, with a 15 s read timeout.
-        It is sent again only after a certain no (throttled, not connected), and `again` is called before that.
-
-        Raises Unanswered if it may have been carried out; NoRoom, Denied, KeyRefused, TryLater if it was certainly not.
-        """
+        It is sent again only after a certain no (throttled, not connected), and `again` is called before that. Raises
+        Unanswered if it may have been carried out; NoRoom, Denied, KeyRefused, TryLater if it was certainly not."""
 
     def set_active(self, key_id: str, active: bool) -> None:
         """UpdateAccessKey. Raises Gone for NoSuchEntity."""
@@ -78,20 +69,16 @@ class Places(Protocol):
 
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
         """Every place that holds one of these ids now, and each of `known` whatever it holds (None if unreadable).
-
         Reads all files afresh. Raises Problem only for a file that is there and cannot be read at all and is not in
-        `known`.
-        """
+        `known`."""
 
     def pairs(self) -> tuple[Holding, ...]:
         """Every place that holds a pair of a user's key now. What cannot be read is left out; raises nothing."""
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
-        """Do everything a write would, beside every file to be changed, without secrets.
-
-        Gives warnings (SDKs differ here; this file can only be written in place). Raises Problem with the remedy if a
-        place cannot be written, or holds the pair in a way that cannot be edited byte-exactly.
-        """
+        """Do everything a write would, beside every file to be changed, without secrets. Gives warnings (SDKs differ
+        here; this file can only be written in place). Raises Problem with the remedy if a place cannot be written, or
+        holds the pair in a way that cannot be edited byte-exactly."""
 
     def write(
         self,
@@ -101,17 +88,13 @@ class Places(Protocol):
         note: Callable[[Collection[InPlace]], None],
     ) -> None:
         """Put `new` where `old` is, in all of `places`, one replace a file, and read back each as an SDK reads it.
-
         `note` is called (and is durable) before a write that cannot be atomic. A place that holds neither pair is left
-        alone. Raises Problem if a place cannot be written; the others may have been.
-        """
+        alone. Raises Problem if a place cannot be written; the others may have been."""
 
     def restore(self, places: Collection[Place], pair: Credentials) -> None:
         """Put the pair into places that hold none, or one without a secret, or one that this tool has deleted: the file
-        and the section are made again where they are gone. A place that holds anything else is left alone.
-
-        Raises Problem if a place cannot be written; the others may have been.
-        """
+        and the section are made again where they are gone. A place that holds anything else is left alone. Raises
+        Problem if a place cannot be written; the others may have been."""
 
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
         """Write `new` over what a killed in-place write left; what is not a mix of `old` and `new` is left alone."""
@@ -121,16 +104,12 @@ class Places(Protocol):
 
 
 class Staging(Protocol):
-    """Where the pairs of one rotation rest outside their places, each one 0600 record or keyring entry.
-
-    Every verb may raise TryLater: the keyring is locked.
-    """
+    """Where the pairs of one rotation rest outside their places, each one 0600 record or keyring entry. Every verb may
+    raise TryLater: the keyring is locked."""
 
     def reserve(self, name: str, places: Collection[Place] = ()) -> None:
         """Make room for the record (fsynced, without secrets), so that a full disk is met before anything changes.
-
-        `places` are those of the rotation: the pairs of one that touches the keyring rest there, never on the disk.
-        """
+        `places` are those of the rotation: the pairs of one that touches the keyring rest there, never on the disk."""
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
         """Store a pair durably (fsynced) under the rotation `name`; `role` is "staged" or "kept"."""
@@ -158,10 +137,8 @@ class Notes(Protocol):
         """The names of all notes, readable or not, oldest first."""
 
     def load(self, name: str) -> Note | None:
-        """The note, or None if there is none.
-
-        Raises Unreadable if it is there and makes no sense, Problem if a newer version of this tool wrote it.
-        """
+        """The note, or None if there is none. Raises Unreadable if it is there and makes no sense, Problem if a newer
+        version of this tool wrote it."""
 
     def create(self, note: Note) -> None:
         """Write a new note, fsynced. Raises TryLater if there is one of that name already."""
@@ -201,10 +178,8 @@ class Copies(Protocol):
 
     def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
         """Put `new` in place of `old` wherever that may be, each file at once or not at all, and tell what came of it.
-
         Gives the paths that are owed: they should have `new`, and could not be changed, or not be read. What takes no
-        secret by its nature (a history, what git tracks) is told and not owed. To do it again does no harm.
-        """
+        secret by its nature (a history, what git tracks) is told and not owed. To do it again does no harm."""
 
     def took(self, new: Credentials) -> tuple[str, ...]:
         """The paths that took `new` in this run."""

@@ -4,8 +4,7 @@
 made again under the lock, so that what was agreed to is what is done.
 
 AWS allows a user two access keys, so what the second one is decides whether a rotation may begin: a key that this tool
-switched off goes by itself, another inactive one on consent, an active one never.
-"""
+switched off goes by itself, another inactive one on consent, an active one never."""
 
 from __future__ import annotations
 
@@ -122,11 +121,8 @@ class RotationPlan:
 def prepare(
     pair: Credentials, options: RotateOptions, account: Account, here: LocalState, pause: Callable[[float], None]
 ) -> RotationPlan:
-    """Look at the key, and refuse what cannot end well.
-
-    Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
-    refuses the key or denies IAM), TryLater.
-    """
+    """Look at the key, and refuse what cannot end well. Raises Problem (root, a role, a key that is not the user's, a
+    place that cannot be written), NotAllowed (AWS refuses the key or denies IAM), TryLater."""
     look = first_look(pair, account, here, pause, young=options.young)
     look, key = _own_key(look, pair, account, here, pause)
     verdict = options.policy.verdict(key, look.now)
@@ -192,8 +188,7 @@ def first_look(
     """Look at a key. A dead one is cheap, in `--all` as well as alone: four calls at once and two more, a second apart,
     as AWS may say no once to a key that it knows. Only one that was made here within two minutes, by AWS's clock, or
     handed over just now (`young`) is waited for. Raises KeyRefused; a wrong secret at once, and a key that this tool
-    has deleted, which a backup or a sync brought back, without a call.
-    """
+    has deleted, which a backup or a sync brought back, without a call."""
     if end := gone(here.history.entries()).get(pair.key_id):
         raise KeyRefused(
             f"key {mask(pair.key_id)} was {end}; an older file has been restored",

@@ -1,8 +1,7 @@
 """One run of `rotate`: finish what earlier runs began, look, ask, and rotate what is due.
 
 Questions come before the lock; facts are looked up again under it. Keys of one user go one after the other, those of
-different users side by side; one failure does not stop the others.
-"""
+different users side by side; one failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -174,10 +173,8 @@ class Run:
     def _check_blocked(self, key_id: str, identity: Identity | None, name: str = "") -> None:
         """A rotation that could not be settled blocks its own keys, and one that would have its name; and its own
         user's other key, while it may be settled any moment (offline, at work elsewhere) or holds the slot that is
-        needed, which AWS does not give up.
-
-        An old key that AWS does not let us delete is no news, and blocks only what needs its slot.
-        """
+        needed, which AWS does not give up. An old key that AWS does not let us delete is no news, and blocks only what
+        needs its slot."""
         for found, problem in self._blocked:
             note = found.note
             if identity is None and isinstance(problem, Denied) and problem.quiet:

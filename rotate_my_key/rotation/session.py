@@ -1,6 +1,5 @@
 """What one call of `rotate` is about, and what came of it: the keys, found by profile; the rows that the cached status
-keeps of them; the exit code.
-"""
+keeps of them; the exit code."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What each step of a rotation does. One function a step: it takes the facts and gives the facts after it.
 
 A step that raises leaves the world as the next run can read it: what is noted is noted before it is done, and a secret
-is stored and fsynced before anything else happens to it.
-"""
+is stored and fsynced before anything else happens to it."""
 
 from __future__ import annotations
 

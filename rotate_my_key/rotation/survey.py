@@ -1,8 +1,7 @@
 """Every key: the rows of `status`, looked up; and a key that no place here holds, retired.
 
 A key that AWS refuses and a network that is away are rows, not failures. What a row is, and its verdict, stands in
-`core/policy.py`. `delete-key` does one step a call: an active key is switched off, an inactive one deleted.
-"""
+`core/policy.py`. `delete-key` does one step a call: an active key is switched off, an inactive one deleted."""
 
 from __future__ import annotations
 
@@ -206,10 +205,8 @@ class Retirement:
 
 
 def find_key(asked: str, look: Look, here: LocalState) -> AccessKey:
-    """The user's key that is meant: its id, or the last characters of it (four or more), if they fit just one.
-
-    Raises Problem.
-    """
+    """The user's key that is meant: its id, or the last characters of it (four or more), if they fit just one. Raises
+    Problem."""
     who = look.identity
     keys = listed(look.keys, here.history).values()
     fitting = [key for key in keys if key.key_id == asked] or [

@@ -2,8 +2,7 @@
 
 Consent is in the note, so finishing asks nothing. A note that cannot be settled blocks only its own user. Of a rotation
 whose pairs are still stored a person may ask two things: `undo` turns it round, and the loop does the rest by the same
-table; `restore` puts a stored pair back where something emptied or replaced a file, and changes no key.
-"""
+table; `restore` puts a stored pair back where something emptied or replaced a file, and changes no key."""
 
 from __future__ import annotations
 
@@ -69,12 +68,9 @@ def _read(name: str, here: LocalState, mend: bool) -> Unfinished:
 
 
 def _rebuilt(name: str, here: LocalState) -> Note | None:
-    """The note from a stored record, which carries all of it but the places that were found since.
-
-    Without a staged pair it is what a run left that was killed before it changed anything, or after the last: it goes,
-    if a profile holds the very pair or its key was deleted here. A record that cannot be read leaves its pair where it
-    is.
-    """
+    """The note from a stored record, which carries all of it but the places that were found since. Without a staged
+    pair it is what a run left that was killed before it changed anything, or after the last: it goes, if a profile
+    holds the very pair or its key was deleted here. A record that cannot be read leaves its pair where it is."""
     stored = here.staging.get(name)
     staged, record = stored.get("staged"), here.staging.get_record(name)
     if not stored or (staged is None and (_is_held(stored["kept"], here) or stored["kept"].key_id in _deleted(here))):
@@ -108,10 +104,8 @@ def candidates(note: Note, here: LocalState) -> list[Credentials]:
 def look_at(
     note: Note, account: Account, here: LocalState, callers: Callers | None = None
 ) -> tuple[Look, list[Credentials]]:
-    """What AWS shows of the user of a note, and the pairs that may sign, one that works in front.
-
-    Raises OtherIdentity if it is another user, account or endpoint; KeyRefused if no pair here is that user's.
-    """
+    """What AWS shows of the user of a note, and the pairs that may sign, one that works in front. Raises OtherIdentity
+    if it is another user, account or endpoint; KeyRefused if no pair here is that user's."""
     at = account.endpoint
     if note.endpoint and note.endpoint != at:
         raise _not_ours(note, at)
@@ -123,10 +117,8 @@ def look_at(
 
 
 def _first_look(note: Note, own: list[Credentials], account: Account, here: LocalState, callers: Callers) -> Look:
-    """By the first pair that works: the rotation's own, then any other of its user's that a place here holds.
-
-    A key that is dead costs no waiting: only the keys of a rotation that is minutes young are waited for.
-    """
+    """By the first pair that works: the rotation's own, then any other of its user's that a place here holds. A key
+    that is dead costs no waiting: only the keys of a rotation that is minutes young are waited for."""
     refusal = KeyRefused(
         f"the earlier rotation of key {mask(note.name)} cannot be finished: this computer no longer has a key of "
         f"{note.identity.user} in {note.identity.account}",
@@ -197,10 +189,8 @@ def resume(
     turn: Callable[[Note, LocalState], Note] | None = None,
 ) -> Outcome:
     """Finish, or take back, what a note says was begun; end a note whose keys are gone. `turn` is called once it is
-    certain that it may be settled here and now.
-
-    Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS shows is another user, account or endpoint.
-    """
+    certain that it may be settled here and now. Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS
+    shows is another user, account or endpoint."""
     # A backup brought the note back if both keys, and all that is stored, were deleted here since
     stored = {pair.key_id for pair in here.staging.get(note.name).values()}
     if note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here):
@@ -235,10 +225,8 @@ def _ended(outcome: Outcome, here: LocalState) -> Outcome:
 
 
 def undoable(found: Sequence[Unfinished], profile: str | None, here: LocalState) -> Note:
-    """The rotation whose old key is still there: of `profile`, or the only one.
-
-    Raises Problem if there is none, or more than one.
-    """
+    """The rotation whose old key is still there: of `profile`, or the only one. Raises Problem if there is none, or
+    more than one."""
     notes = [each.note for each in found if each.note and _can_turn(each.note, here)]
     return _choose(notes, profile, "undo", "is kept (rotate --overlap 1d keeps it working for a day)")
 
@@ -289,10 +277,8 @@ def is_missing(profile: str, here: LocalState) -> bool:
 
 
 def plan_restoration(note: Note, account: Account, here: LocalState) -> Restoration:
-    """Which stored pair goes where: that of the new key if it is active, else that of the old one.
-
-    Raises Problem kinds, also if no stored key is active any more.
-    """
+    """Which stored pair goes where: that of the new key if it is active, else that of the old one. Raises Problem
+    kinds, also if no stored key is active any more."""
     look, _ = look_at(note, account, here)
     keys = listed(look.keys, here.history)
     stored = {pair.key_id: pair for pair in here.staging.get(note.name).values()}
@@ -315,10 +301,8 @@ def plan_restoration(note: Note, account: Account, here: LocalState) -> Restorat
 
 
 def restore(plan: Restoration, account: Account, here: LocalState) -> None:
-    """Sign in with the stored pair, put it into its places, and sign in with what is read there. Under the lock.
-
-    Raises Problem kinds. No key is changed at AWS, and what is stored stays.
-    """
+    """Sign in with the stored pair, put it into its places, and sign in with what is read there. Under the lock. Raises
+    Problem kinds. No key is changed at AWS, and what is stored stays."""
     prove_as(plan.note.identity, plan.pair, account, 3)
     put_back(plan.places, plan.pair, plan.note, here)
     if plan.other:

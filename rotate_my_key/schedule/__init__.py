@@ -9,8 +9,7 @@ which speaks of what `job.failure` gives:
     {"version": 1, "last": TRY, "settled": TRY or null}      TRY = {"at": ISO 8601, "code": 0-130, "message", "hint"}
 
 `last` is the latest run; `settled` the latest that did not end with 75 (offline, keyring locked, another run at work)
-or 130: those are tried again by the scheduler and are no failure. Before the first run there is no file.
-"""
+or 130: those are tried again by the scheduler and are no failure. Before the first run there is no file."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ cron makes up for nothing and knows no second try, so the line is for every hour
 is once a day. In a command cron takes `%` for a line end, and cuts it off after 999 characters (crontab(5)).
 
 A crontab is handed over as a whole file, never through a pipe: one that ends early is taken for an empty crontab. What
-was there lies beside it until the new one has been read back.
-"""
+was there lies beside it until the new one has been read back."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """What the scheduler runs, how the system's schedulers are spoken to, and what came of the runs.
 
-A scheduler starts programs with an environment of its own, so what moves files and connections is written down with
-the job. Nothing secret is: a proxy's password stays out. Files that a scheduler reads (units, property lists) are
-written only where they are ours or nobody's.
-"""
+A scheduler starts programs with an environment of its own, so what moves files and connections is written down with the
+job. Nothing secret is: a proxy's password stays out. Files that a scheduler reads (units, property lists) are written
+only where they are ours or nobody's."""
 
 from __future__ import annotations
 
@@ -56,10 +55,8 @@ class ScheduledJob(NamedTuple):
 
 
 def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> ScheduledJob:
-    """The job as this environment has it. `files` are the absolute paths of "credentials" and "config".
-
-    Raises Problem if something in it cannot stand in one line of a scheduler's file.
-    """
+    """The job as this environment has it. `files` are the absolute paths of "credentials" and "config". Raises Problem
+    if something in it cannot stand in one line of a scheduler's file."""
     kept = {name: files[file] for name, file in _FILES.items() if name in env}
     kept |= {name: env[name] for name in (*_PROXIES, *_OTHERS) if env.get(name) and not _has_password(env, name)}
     for what, text in {"the program": program, **kept}.items():
@@ -223,11 +220,9 @@ def prune(folder: str, top: str) -> None:
 
 
 def find_program(env: Mapping[str, str], home: str, prefix: str = sys.prefix, platform: str = sys.platform) -> str:
-    """The link or launcher that starts this very installation (`prefix` is its environment), absolute.
-
-    install.sh makes a new environment for each version and a link that stays (~/.local/bin, PREFIX/bin); pipx and uv
-    keep the environment. Raises Problem if this program was not installed.
-    """
+    """The link or launcher that starts this very installation (`prefix` is its environment), absolute. install.sh makes
+    a new environment for each version and a link that stays (~/.local/bin, PREFIX/bin); pipx and uv keep the
+    environment. Raises Problem if this program was not installed."""
     name = f"{NAME}.exe" if platform == "win32" else NAME
     paths = [os.path.join(folder, name) for folder in _folders(env, home, prefix)]
     found = [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]

@@ -1,6 +1,5 @@
 """launchd: an agent of the user. Started at login and every hour; the run itself sees to it that it is once a day, so
-that a day without network or with a closed lid is made up for.
-"""
+that a day without network or with a closed lid is made up for."""
 
 from __future__ import annotations
 

@@ -2,10 +2,9 @@
 
 The timer fires every hour, at a minute that is this computer's own, and makes up for hours in which it was off. The run
 itself sees to it that it rotates once a day, and looks for recalls else. One that ends with 75 is no failure, and is
-started again half an hour later until it ends otherwise. `Type=exec`, because a
-oneshot service may not have RestartForceExitStatus= (systemd.service(5)); older managers that do not know it take
-`simple`. Paths go in as systemd.syntax(7) quotes them.
-"""
+started again half an hour later until it ends otherwise. `Type=exec`, because a oneshot service may not have
+RestartForceExitStatus= (systemd.service(5)); older managers that do not know it take `simple`. Paths go in as
+systemd.syntax(7) quotes them."""
 
 from __future__ import annotations
 

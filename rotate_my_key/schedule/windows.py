@@ -1,8 +1,7 @@
 """Task Scheduler: a task of the user, who must be logged on (a task without that cannot read their keyring).
 
-It starts at logon and every hour; the run itself sees to it that it is once a day. schtasks wants its XML in
-UTF-16. What was run on Windows: see docs/platforms.md.
-"""
+It starts at logon and every hour; the run itself sees to it that it is once a day. schtasks wants its XML in UTF-16.
+What was run on Windows: see docs/platforms.md."""
 
 from __future__ import annotations
 

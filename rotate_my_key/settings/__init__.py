@@ -1,8 +1,7 @@
 """The settings that count: flags over environment over the user's file over the site's over built-in.
 
 What the site enforces is a ceiling over all of them. Environment, paths and flags are handed in. Nothing is printed:
-what a person should be told is in `notices`. ConfigObj is imported only if there is a file to read.
-"""
+what a person should be told is in `notices`. ConfigObj is imported only if there is a file to read."""
 
 from __future__ import annotations
 
@@ -40,11 +39,9 @@ __all__ = [
 
 
 class ValueOrigin(NamedTuple):
-    """Where a value comes from.
-
-    `text` is the value that counts, `source` names who asked for `asked`: `flag --max-age`, `ROTATE_MY_KEY_MAX_AGE`, a
-    path with a line, or `built-in`. `ceiling` is where the site enforces something tighter, "" if that changed nothing.
-    """
+    """Where a value comes from. `text` is the value that counts, `source` names who asked for `asked`: `flag
+    --max-age`, `ROTATE_MY_KEY_MAX_AGE`, a path with a line, or `built-in`. `ceiling` is where the site enforces
+    something tighter, "" if that changed nothing."""
 
     text: str
     source: str
@@ -95,10 +92,8 @@ class Settings(NamedTuple):
 
 def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] | None = None) -> Settings:
     """Put all settings together. `flags` holds those given on the command line, by setting name; None is not given.
-
     Raises WrongUsage for a wrong value or name in a flag, the environment or the user's file; Problem if a file cannot
-    be read or the site's is wrong. The message names where, and what is allowed.
-    """
+    be read or the site's is wrong. The message names where, and what is allowed."""
     for name in flags or {}:
         setting(name)
     theirs = site(paths)
@@ -146,10 +141,8 @@ def user(path: str) -> Mapping[str, Given]:
 
 
 def after_rotate(path: str) -> tuple[Hook, ...]:
-    """The commands of the user's file that run after a rotation.
-
-    Raises WrongUsage if they are wrong; Problem if somebody else could have written the file.
-    """
+    """The commands of the user's file that run after a rotation. Raises WrongUsage if they are wrong; Problem if
+    somebody else could have written the file."""
     data = _read(path)
     if not data or b"after_rotate" not in data:
         return ()

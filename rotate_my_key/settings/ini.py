@@ -5,8 +5,7 @@ ConfigObj itself, and this runs at every start that finds a file. A contract tes
 value names file, line and what is allowed. Nothing here decides between files.
 
 [after_rotate] of the user's own file has the commands that run after a rotation, a section [[NAME]] for each: a list of
-arguments, which no shell reads.
-"""
+arguments, which no shell reads."""
 
 from __future__ import annotations
 
@@ -63,10 +62,8 @@ class File:
         self.hint = hint
 
     def settings(self) -> tuple[dict[str, Given], dict[str, Given]]:
-        """What the file sets, and what it enforces.
-
-        Raises WrongUsage for a user's file, Problem for a site's, naming the line and what is allowed.
-        """
+        """What the file sets, and what it enforces. Raises WrongUsage for a user's file, Problem for a site's, naming
+        the line and what is allowed."""
         config = self.parse(SITE_CONFIGSPEC if self.site else CONFIGSPEC)
         config.validate(Checks())
         allowed = ["enforced"] if self.site else [AFTER]
@@ -215,11 +212,9 @@ def _hook(file: File, name: str, entry: Mapping[str, Any]) -> Hook:
 
 
 def change(path: str, name: str, value: Value | None) -> bool:
-    """Set a name in the user's file, or take it out (None). Gives whether anything changed.
-
-    Comments and order stay; spacing becomes ConfigObj's. The file is replaced whole and private (0600), its folder made
-    0700 if it is not there. Raises WrongUsage if the file cannot be parsed or cannot hold the value.
-    """
+    """Set a name in the user's file, or take it out (None). Gives whether anything changed. Comments and order stay;
+    spacing becomes ConfigObj's. The file is replaced whole and private (0600), its folder made 0700 if it is not there.
+    Raises WrongUsage if the file cannot be parsed or cannot hold the value."""
     file = File(path, read(path) or b"")
     config = file.parse()
     if value is None:

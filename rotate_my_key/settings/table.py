@@ -2,8 +2,7 @@
 
 Pure: a reader takes text (or what ConfigObj made of it) and gives a value, or says what is allowed. The configspec is
 made from the table, so file, environment and flags are read by the same readers. Rows are named tuples: a dataclass
-costs five times as much at every start.
-"""
+costs five times as much at every start."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ each folder from the top down, each link on the way and the file itself must bel
 system on Windows) and be writable by no one else. Only looks; whoever asks decides what follows.
 
 On Windows a security descriptor is asked for in the text form that the system itself gives (SDDL), so that all but the
-asking can be tested anywhere. https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format
-"""
+asking can be tested anywhere. https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format"""
 
 from __future__ import annotations
 
@@ -56,10 +55,8 @@ def unreadable(path: str, error: OSError, *, site: bool, hint: str = _HINT) -> P
 
 
 def objection(path: str, owner: int = 0, top: str = "/") -> str:
-    """Why the file does not count, in words, or "" if it does. `path` is absolute.
-
-    Folders above `top` are not looked at. Raises OSError if there is no such file or it cannot be looked at.
-    """
+    """Why the file does not count, in words, or "" if it does. `path` is absolute. Folders above `top` are not looked
+    at. Raises OSError if there is no such file or it cannot be looked at."""
     with suppress(PermissionError):  # then the way there tells why
         os.lstat(path)
     if sys.platform == "win32":
@@ -102,9 +99,7 @@ def _on_the_way(path: str) -> Iterator[str]:
 def own_objection(path: str, uid: int) -> str:
     """Why a file is not this user's alone, or "": it is run as a program, so nobody else may have written it or put it
     there. Each folder and link on the way belongs to the user or root; a folder that all may write has the sticky bit.
-
-    Windows keeps a user's own folders to that user by itself, so there nothing is looked at. Raises OSError.
-    """
+    Windows keeps a user's own folders to that user by itself, so there nothing is looked at. Raises OSError."""
     if sys.platform == "win32":
         return ""
     state = os.lstat(path)

@@ -1,8 +1,7 @@
 """What is remembered between runs: past rotations, keys that were handed over and are to be replaced, commands that are
 to run after a rotation, and what AWS last said of the keys here. Ids only, no secrets.
 
-On the fast path, for `history` and `status --cached`: it imports little.
-"""
+On the fast path, for `history` and `status --cached`: it imports little."""
 
 from __future__ import annotations
 
@@ -128,11 +127,8 @@ class Cached(NamedTuple):
 class FileCache:
     """What AWS last said of the keys here, in one file of the state dir: for `status --cached` and for the reminder.
     Nothing is decided by it: a file that is missing, torn or of another version is an empty one, and it is read without
-    the checks of `files/write.py`, for it is only shown.
-
-    The rows are those of `status --json`, facts only; the verdict is worked out anew each time. `files` are the profile
-    files. `saved` is told each time of the rows.
-    """
+    the checks of `files/write.py`, for it is only shown. The rows are those of `status --json`, facts only; the verdict
+    is worked out anew each time. `files` are the profile files. `saved` is told each time of the rows."""
 
     def __init__(self, path: str, files: Sequence[str], saved: Callable[[Sequence[Row]], None] | None = None) -> None:
         self._path = path

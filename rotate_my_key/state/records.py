@@ -2,8 +2,7 @@
 
 A record's names are the fields of its class; what a field in `among` is made of stands among them. What is read has the
 types that its class asks for, and a field that a version did not know yet has its default. A record of a newer version
-is left alone, with one line; whatever else a text may be, it is `Unreadable`. On the fast path: it imports little.
-"""
+is left alone, with one line; whatever else a text may be, it is `Unreadable`. On the fast path: it imports little."""
 
 from __future__ import annotations
 
@@ -35,10 +34,8 @@ class Newer(Problem):
 
 
 class Form(Generic[T]):
-    """How one kind of record is written: by the fields of `made_of`, and a `kind` if others lie beside it.
-
-    `newer` and `wrong` are the messages and hints for those that are not read; `checked`: a checksum shows a torn one.
-    """
+    """How one kind of record is written: by the fields of `made_of`, and a `kind` if others lie beside it. `newer` and
+    `wrong` are the messages and hints for those that are not read; `checked`: a checksum shows a torn one."""
 
     def __init__(
         self,
