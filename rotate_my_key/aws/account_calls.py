@@ -223,10 +223,7 @@ class Caller:
     the caller's own account. Without `sessions` no MFA."""
 
     def __init__(self, auth: AuthProfile, calls: Calls, sessions: MfaSessions | None, serials: Serials = tuple) -> None:
-        self._auth = auth
-        self._calls = calls
-        self._sessions = sessions
-        self._serials = serials
+        self._auth, self._calls, self._sessions, self._serials = auth, calls, sessions, serials
         self._who: Identity | None = None
         self._user: Identity | None = None  # whose MFA session signs
         self._lock = RLock()
@@ -285,10 +282,7 @@ class Role:
     caller's own STS; `now` is AWS's clock."""
 
     def __init__(self, arn: str, external_id: str, calls: AccountCalls, now: Callable[[], datetime]) -> None:
-        self._arn = arn
-        self._external_id = external_id
-        self._calls = calls
-        self._now = now
+        self._arn, self._external_id, self._calls, self._now = arn, external_id, calls, now
         self._made: tuple[Credentials, datetime] | None = None
         self._lock = RLock()
 

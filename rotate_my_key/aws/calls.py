@@ -165,8 +165,7 @@ class RateLimiter:
     """`sleep` and `monotonic` (seconds) are handed in. Safe to share between threads: that is what it is for."""
 
     def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
-        self._sleep = sleep
-        self._monotonic = monotonic
+        self._sleep, self._monotonic = sleep, monotonic
         self._lock = Lock()
         self._distance = 0.0
         self._next = float("-inf")
@@ -224,11 +223,8 @@ class RetryPolicy:
         limiter: RateLimiter | None = None,
         busy: Callable[[], None] = lambda: None,
     ) -> None:
-        self.sleep = sleep
-        self.monotonic = monotonic
-        self._busy = busy
-        self._budgets = budgets
-        self._limiter = limiter
+        self.sleep, self.monotonic, self._busy = sleep, monotonic, busy
+        self._budgets, self._limiter = budgets, limiter
 
     def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
         """Give what `send` gives at last, or raise its last error as it is. `refused`: for how many seconds to wait for

@@ -187,11 +187,8 @@ class Transport:
     def __init__(
         self, aws: Aws, session: boto3.Session, settings: Mapping[str, Any], tls: Tls, region: str = ""
     ) -> None:
-        self.aws = aws
-        self._session = session
-        self._settings = settings
-        self._tls = tls
-        self._region = region
+        self.aws, self._session, self._settings = aws, session, settings
+        self._tls, self._region = tls, region
         self._clients: dict[str, BaseClient] = {}
         self._pools: dict[str, ConnectionPool] = {}
         self._others: dict[str, Transport] = {}
@@ -369,13 +366,8 @@ class Aws:
         busy: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = AwsClock(clock)
-        self.sleep = sleep
-        self.monotonic = monotonic
-        self.environ = environ
-        self.endpoint_url = endpoint_url
-        self.limits = limits
-        self.log = log
-        self.busy = busy
+        self.sleep, self.monotonic, self.environ, self.endpoint_url = sleep, monotonic, environ, endpoint_url
+        self.limits, self.log, self.busy = limits, log, busy
         self.lock = RLock()  # botocore's sessions are not safe to make clients in two threads
         self.config = Config(
             user_agent_extra=f"rotate-my-key/{version}",

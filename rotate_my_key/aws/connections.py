@@ -246,8 +246,7 @@ class _Counted(io.RawIOBase):
     """A socket's bytes, counted and timed."""
 
     def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
-        self._sock = sock
-        self._raw = raw
+        self._sock, self._raw = sock, raw
 
     def readable(self) -> bool:
         """It is for reading."""
@@ -397,11 +396,9 @@ class ConnectionPool:
     """The open connections to one endpoint, the one used last on top; each is used by one call at a time."""
 
     def __init__(self, url: str, tls: Tls, monotonic: Callable[[], float], limits: Limits) -> None:
-        self._url = url
-        self._tls = tls
+        self._url, self._tls = url, tls
         self._proxies = proxies(url)
-        self._monotonic = monotonic
-        self._limits = limits
+        self._monotonic, self._limits = monotonic, limits
         self._free: list[Connection] = []
         self._lock = Lock()
 

@@ -52,9 +52,7 @@ class NotAws(boto.BotoCoreError):
 
     def __init__(self, status: int, *, page: bool = False, long: bool = False) -> None:
         super().__init__(status=status)
-        self.status = status
-        self.page = page
-        self.long = long
+        self.status, self.page, self.long = status, page, long
 
 
 class FailureKind(Enum):

@@ -95,9 +95,7 @@ class User:
     first look. `own` are the user's keys, and `refused` is for how many seconds one that AWS refuses is waited for."""
 
     def __init__(self, calls: Calls, signing: SigningStrategy, name: str | None) -> None:
-        self.calls = calls
-        self.signing = signing
-        self.name = name
+        self.calls, self.signing, self.name = calls, signing, name
         self.who: Identity | None = None
         self.own = CredentialChain(())
         self.listed: set[str] = set()  # whose keys the list was of, where no name was given

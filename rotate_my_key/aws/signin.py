@@ -58,8 +58,7 @@ class AuthProfile:
         self.name = name
         self.words = f"profile {name}" if name else "the environment or default profile"
         self.replaced = False  # whether the profile has given other credentials since AWS refused the first
-        self._aws = aws
-        self._ask = ask
+        self._aws, self._ask = aws, ask
         self._found: BotoCredentials | None = None
         self._last: Credentials | None = None
         self._who: dict[str, Identity] = {}
@@ -213,8 +212,7 @@ class MfaSessions:
 
     def __init__(self, codes: Codes, seconds: int = _SECONDS) -> None:
         """`seconds`: how long a session lasts."""
-        self._codes = codes
-        self._seconds = seconds
+        self._codes, self._seconds = codes, seconds
         self._sessions: dict[Identity, Credentials] = {}
         self._renewed: set[Identity] = set()
         self._lock = RLock()
@@ -383,9 +381,7 @@ class SigningStrategy:
         self, sessions: MfaSessions | None = None, serials: Serials = tuple, auth: AuthProfile | None = None
     ) -> None:
         self.profile = auth.name if auth else None
-        self._auth = auth
-        self._sessions = sessions
-        self._serials = serials
+        self._auth, self._sessions, self._serials = auth, sessions, serials
 
     def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
         """The user whose pair it is; and AWS's refusal, if the pair itself does not work but its user is certain.

@@ -40,8 +40,7 @@ class LocalCommands:
     """The port `Programs`, for this computer."""
 
     def __init__(self, app: App, say: Callable[[str], None]) -> None:
-        self._app = app
-        self._say = say
+        self._app, self._say = app, say
 
     def hooks(self) -> tuple[Hook, ...]:
         """See the port."""

@@ -133,9 +133,7 @@ class _Profile(click.types.StringParamType):
     profiles that have no key to rotate."""
 
     def __init__(self, app: App, *, quotes: bool, every: bool) -> None:
-        self._app = app
-        self._quotes = quotes
-        self._every = every
+        self._app, self._quotes, self._every = app, quotes, every
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The profiles of both files."""

@@ -32,8 +32,7 @@ class _Move:
     """One call of either command."""
 
     def __init__(self, app: App, move: Move, as_json: bool) -> None:
-        self._app = app
-        self._move = move
+        self._app, self._move = app, move
         self._json = as_json
         self._wiring = Wiring.of(app)
 

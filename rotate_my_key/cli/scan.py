@@ -86,8 +86,7 @@ class Scan:
     """One call of the command."""
 
     def __init__(self, app: App, paths: Sequence[str]) -> None:
-        self._app = app
-        self._paths = paths
+        self._app, self._paths = app, paths
         self._wiring = Wiring.of(app)
         self._files = self._wiring.copies.files
         self._profiles: dict[str, list[str]] = {}

@@ -51,15 +51,10 @@ class TerminalConsent:
         looked: Callable[[Sequence[RotationPlan]], None],
         several: bool = False,
     ) -> None:
-        self._app = app
-        self._several = several
+        self._app, self._several = app, several
         self._said: set[str] = set()  # what is true of several keys is said once
-        self._policy = policy
-        self._looked = looked
-        self._others = others
-        self._replace_inactive = replace_inactive
-        self._foreign = foreign
-        self._copies = copies
+        self._policy, self._looked, self._others = policy, looked, others
+        self._replace_inactive, self._foreign, self._copies = replace_inactive, foreign, copies
         self.asks = not yes
         self.attended = app.terminal
 
@@ -138,8 +133,7 @@ class Narrator:
     def __init__(self, app: App, prefix: str = "", *, spin: bool = True, title: str = "") -> None:
         self._app = app
         self._prefix = f"{prefix}: " if prefix else "  "
-        self._spin = spin
-        self._title = title
+        self._spin, self._title = spin, title
         self._spinner = ExitStack()
         self._switched_off = ""
         self._made = ""
@@ -210,13 +204,9 @@ class Teller:
         *,
         several: bool,
     ) -> None:
-        self._app = app
-        self._out = out
+        self._app, self._out = app, out
         self._settings = app.settings
-        self._copies = copies
-        self._foreign = foreign
-        self._others = others
-        self._several = several
+        self._copies, self._foreign, self._others, self._several = copies, foreign, others, several
 
     def tell(self, result: Result) -> None:
         """What came of one key."""
@@ -275,9 +265,7 @@ class Person:
     """`aws.mfa.Codes`: the code of the option, once; then the person at the terminal, if `asks`. One at a time."""
 
     def __init__(self, app: App, check: Callable[[], None], *, asks: bool = True) -> None:
-        self._app = app
-        self._check = check
-        self._asks = asks
+        self._app, self._check, self._asks = app, check, asks
         self._option = app.mfa_code
         self._used: dict[str, set[str]] = {}
         self._lock = threading.Lock()

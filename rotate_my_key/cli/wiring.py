@@ -51,8 +51,7 @@ class Wiring:
 
     def __init__(self, app: App, *, asks: bool = True) -> None:
         """`asks`: whether a person may be asked for an MFA code."""
-        self._app = app
-        self._asks = asks
+        self._app, self._asks = app, asks
         self._slow = False  # it was said that AWS throttles
         self._auths: dict[str, AuthProfile] = {}
         self.stop = Stop(app.interject)

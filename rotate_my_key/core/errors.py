@@ -22,8 +22,7 @@ class Problem(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
         self.quiet = False  # said in an earlier run already
 
 
@@ -71,8 +70,7 @@ class Interrupted(BaseException):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
 
 
 class StillOwed(Problem):
@@ -114,10 +112,7 @@ class Denied(NotAllowed):
         mfa: bool = False,
     ) -> None:
         super().__init__(message, hint)
-        self.action = action
-        self.explicit = explicit
-        self.quarantined = quarantined
-        self.mfa = mfa
+        self.action, self.explicit, self.quarantined, self.mfa = action, explicit, quarantined, mfa
 
 
 class CodeRefused(NeedsPerson):

@@ -309,10 +309,7 @@ class Lock:
         on_wait: Callable[[], None] | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._path = path
-        self._timeout = timeout
-        self._on_wait = on_wait
-        self._pause = pause
+        self._path, self._timeout, self._on_wait, self._pause = path, timeout, on_wait, pause
         self._fd = -1
         self.waited = False
 

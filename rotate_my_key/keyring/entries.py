@@ -130,10 +130,7 @@ class KeyringEntries:
         self._limit = limit or (_TOLD if tell and seen else _WINDOW if seen else _UNATTENDED)
         self._seen = seen
         self._name = backend
-        self._env = env
-        self._tell = tell
-        self._around = around
-        self._platform = platform
+        self._env, self._tell, self._around, self._platform = env, tell, around, platform
         self._made: Any = None
         self._turn = Lock()
         self._silent: TryLater | None = None

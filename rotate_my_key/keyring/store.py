@@ -108,8 +108,7 @@ class Index:
     """`keyring.json`, changed only by who holds the lock and read afresh each time. `chosen` is the setting."""
 
     def __init__(self, path: str, chosen: Callable[[], str] = lambda: SYSTEM) -> None:
-        self.path = path
-        self.chosen = chosen
+        self.path, self.chosen = path, chosen
         self._form = Form(
             _Second,
             version=2,

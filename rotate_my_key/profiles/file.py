@@ -51,9 +51,7 @@ class Ini:
     path for messages. Raises Problem, with the remedy, for bytes that botocore cannot read."""
 
     def __init__(self, data: bytes, path: str, kind: PlaceKind = PlaceKind.CREDENTIALS, shown: str = "") -> None:
-        self.data = data
-        self.path = path
-        self.kind = kind
+        self.data, self.path, self.kind = data, path, kind
         self.shown = shown or path
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise self._encoded("UTF-16")

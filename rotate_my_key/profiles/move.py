@@ -89,9 +89,7 @@ class Moving:
     def __init__(
         self, paths: ProfilePaths, store: KeyringStore, program: Sequence[str], env: Mapping[str, str]
     ) -> None:
-        self._paths = paths
-        self._program = program
-        self._store = store
+        self._paths, self._program, self._store = paths, program, store
         self._index = store.index
         self._env = env
 

@@ -77,11 +77,8 @@ class After:
         notes: Notes,
         lock: Callable[[], AbstractContextManager[object]],
     ) -> None:
-        self._programs = programs
-        self._changes = changes
-        self._places = places
-        self._notes = notes
-        self._lock = lock
+        self._programs, self._changes, self._places = programs, changes, places
+        self._notes, self._lock = notes, lock
         self._one_at_a_time = threading.Lock()  # with --all several keys are rotated side by side
         self._results: list[CommandResult] = []
         self._tried: set[tuple[PendingChange, str]] = set()

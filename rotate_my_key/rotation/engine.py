@@ -47,11 +47,8 @@ class Rotation:
     def __init__(
         self, name: str, account: Account, here: LocalState, progress: Progress, policy: Policy, waiter: Waiter
     ) -> None:
-        self._name = name
-        self._account = account
-        self._here = here
-        self._progress = progress
-        self._policy = policy
+        self._name, self._account, self._here = name, account, here
+        self._progress, self._policy = progress, policy
         self._clock = waiter
         self._reason: Problem | None = None
         self._done: list[Step] = []

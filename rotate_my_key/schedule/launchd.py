@@ -50,8 +50,7 @@ class Launchd:
     title = "a launchd agent"
 
     def __init__(self, commands: Commands, home: str, uid: int) -> None:
-        self._commands = commands
-        self._home = home
+        self._commands, self._home = commands, home
         self._path = os.path.join(home, "Library", "LaunchAgents", f"{NAME}.plist")
         self._domains = (f"gui/{uid}", f"user/{uid}")  # the second where nobody sits at the screen (ssh)
 

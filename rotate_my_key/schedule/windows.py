@@ -83,8 +83,7 @@ class TaskScheduler:
     title = "a scheduled task"
 
     def __init__(self, commands: Commands, user: str, folder: str) -> None:
-        self._commands = commands
-        self._user = user
+        self._commands, self._user = commands, user
         self._name = f"{NAME} {user.rpartition(chr(92))[2]}"
         self._file = os.path.join(folder, "schedule.xml")
 

@@ -56,10 +56,7 @@ class File:
     is what to do about what is no settings file."""
 
     def __init__(self, path: str, data: bytes, *, site: bool = False, hint: str = _PATH) -> None:
-        self.path = path
-        self.data = data
-        self.site = site
-        self.hint = hint
+        self.path, self.data, self.site, self.hint = path, data, site, hint
 
     def settings(self) -> tuple[dict[str, Given], dict[str, Given]]:
         """What the file sets, and what it enforces. Raises WrongUsage for a user's file, Problem for a site's, naming

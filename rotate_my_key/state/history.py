@@ -131,9 +131,7 @@ class FileCache:
     is worked out anew each time. `files` are the profile files. `saved` is told each time of the rows."""
 
     def __init__(self, path: str, files: Sequence[str], saved: Callable[[Sequence[Row]], None] | None = None) -> None:
-        self._path = path
-        self._files = files
-        self._saved = saved
+        self._path, self._files, self._saved = path, files, saved
 
     def load(self) -> Cached:
         """Read it; no rows if there is nothing that makes sense."""

@@ -50,11 +50,8 @@ class Form(Generic[T]):
     ) -> None:
         self._made_of = made_of
         self._kind = {"kind": kind} if kind else {}
-        self._version = version
-        self._among = among
-        self._newer = newer
-        self._wrong = wrong
-        self._checked = checked
+        self._version, self._among, self._newer = version, among, newer
+        self._wrong, self._checked = wrong, checked
 
     def encode(self, value: T) -> bytes:
         """The record."""
@@ -150,8 +147,7 @@ class KeyFiles:
     """Files of one kind, one for each key id, in a folder of the state dir. All verbs may raise Problem."""
 
     def __init__(self, path: str, suffix: str = "") -> None:
-        self.path = path
-        self._suffix = suffix
+        self.path, self._suffix = path, suffix
 
     def file(self, key_id: str) -> str:
         """The path of a key's file. A key id comes from AWS or from a file, and must not lead out of the folder."""
