@@ -353,7 +353,21 @@ class App:
         self._stop_spinner()
         with suppress(OSError):
             click.echo(question, nl=False, err=True)
-        answer = _typed(check)
+        # A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by
+        # `check`, and past sys.stdin, whose lock a thread that still waits would hold when the program ends.
+        from ..core.parallel import Running
+
+        typed: list[bytes] = []
+
+        def read() -> None:
+            with suppress(OSError):
+                typed.append(os.read(0, 4096))
+
+        reader = Running(read)
+        while not reader.wait(_SLICE):
+            check()
+        check()
+        answer = b"".join(typed).decode(errors="replace")
         if not answer:
             self.complain("")
             raise Interrupted("Interrupted. Repeat the command to continue where it stopped.")
@@ -413,24 +427,6 @@ class App:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _typed(check: Callable[[], None]) -> str:
-    """A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by `check`, and
-    past sys.stdin, whose lock a thread that still waits would hold when the program ends."""
-    from ..core.parallel import Running
-
-    typed: list[bytes] = []
-
-    def read() -> None:
-        with suppress(OSError):
-            typed.append(os.read(0, 4096))
-
-    reader = Running(read)
-    while not reader.wait(_SLICE):
-        check()
-    check()
-    return b"".join(typed).decode(errors="replace")
 
 
 def _argument(argument: click.Parameter, value: Any) -> Sequence[str]:

@@ -137,7 +137,12 @@ def _called(app: App, words: Sequence[str], log_file: str) -> int:
         from .completion import complete
 
         return complete(program, app, app.env[COMPLETE])
-    _check_owner(app, words)
+    # What is called must not leave root's files in another person's home
+    name = _named(words)
+    if not (" ".join(name) in _READS or name[:1] == ["fleet"] or not OWN.isdisjoint(words)):
+        from ..files.write import must_be_mine
+
+        must_be_mine(app.paths.state_dir)
     code = program.main(list(words), prog_name="rotate-my-key", standalone_mode=False, obj=app)
     sys.stdout.flush() if sys.stdout else None
     return int(code or 0)
@@ -181,16 +186,6 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         for frame in frames(error):
             app.detail(f"  {frame}", 2)
         return code
-
-
-def _check_owner(app: App, words: Sequence[str]) -> None:
-    """Raises Problem if what is called would leave root's files in another person's home."""
-    name = _named(words)
-    if " ".join(name) in _READS or name[:1] == ["fleet"] or not OWN.isdisjoint(words):
-        return
-    from ..files.write import must_be_mine
-
-    must_be_mine(app.paths.state_dir)
 
 
 def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:

@@ -60,7 +60,14 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
         chosen.sort(key=lambda row: _ORDER.index(row["verdict"]))
         _print(app, chosen, now)
         _tell_second(app, rows, profiles, now)
-        _tell_emptied(app)
+        if _under_way(app):
+            from ..rotation.facts import readable_notes
+            from .wiring import Wiring
+
+            wiring = Wiring(app, asks=False)
+            for profile in sorted({place.profile for note in readable_notes(wiring.here) for place in note.places}):
+                if command := wiring.put_back(profile):
+                    app.say(f"profile {profile} no longer holds its key, which is stored here: {command}")
         _tell_next(app, chosen, profiles)
     if not least:
         return 0
@@ -232,19 +239,6 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
             f"{row['user']} has a second key, {mask(other['key_id'])} ({state}, {age}), "
             f"that no profile here has; {end}: {command}"
         )
-
-
-def _tell_emptied(app: App) -> None:
-    """Profiles that hold no key now, though it is stored."""
-    if not _under_way(app):
-        return
-    from ..rotation.facts import readable_notes
-    from .wiring import Wiring
-
-    wiring = Wiring(app, asks=False)
-    for profile in sorted({place.profile for note in readable_notes(wiring.here) for place in note.places}):
-        if command := wiring.put_back(profile):
-            app.say(f"profile {profile} no longer holds its key, which is stored here: {command}")
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:

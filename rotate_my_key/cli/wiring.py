@@ -142,23 +142,17 @@ class Wiring:
         make_private_dir(state)
         waiting: Callable[[], None] = lambda: self._app.say("another run is at work; waiting for it")  # noqa: E731
         with Lock(os.path.join(state, "lock"), _LOCK_TIMEOUT, waiting, self.stop.pause):
-            self._sweep()
+            # Once a run and before it writes anything: with --all several keys are written side by side
+            paths = self._app.paths
+            sweep_folder(self._rotations)
+            for name in ("", "reminder", "after", "handed"):
+                sweep_folder(os.path.join(paths.state_dir, name), age=_ABANDONED)  # what stands here is written without the lock
+            for path in filter(None, (paths.credentials, paths.config)):
+                sweep(real_path(path))
+            if os.path.lexists(self.keyring.index.path):
+                with suppress(Problem):  # a locked keyring is no matter of other profiles
+                    self.keyring.mend()
             yield
-
-    def _sweep(self) -> None:
-        """Once a run and before it writes anything: with --all several keys are written side by side."""
-        paths = self._app.paths
-        sweep_folder(self._rotations)
-        for folder in (
-            paths.state_dir,
-            *(os.path.join(paths.state_dir, name) for name in ("reminder", "after", "handed")),
-        ):
-            sweep_folder(folder, age=_ABANDONED)  # what stands here is written without the lock
-        for path in filter(None, (paths.credentials, paths.config)):
-            sweep(real_path(path))
-        if os.path.lexists(self.keyring.index.path):
-            with suppress(Problem):  # a locked keyring is no matter of other profiles
-                self.keyring.mend()
 
     def active(self, profile: str | None, *, mixed: bool = False) -> Active:
         """Which key an SDK uses for that profile."""

@@ -27,24 +27,21 @@ _STALE = 60  # seconds after which whoever claimed the line was killed
 def main(folder: str, run: Callable[[tuple[str, ...]], object]) -> int:
     """Say what is to be said, from the state in that folder; always 0. `run` runs a command, in a child."""
     try:
-        return _run(folder, int(time.time()), run)
+        now = int(time.time())
+        state = load(folder)
+        if state is None or not _claim(folder, now):
+            return 0
+        try:
+            text, command = _speak(folder, state, now)
+        finally:
+            os.unlink(os.path.join(folder, CLAIM))
+        if text:
+            os.write(1, (text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
+        if command:
+            _detach(command, run)
+        return 0
     except (OSError, ValueError, OverflowError):
         return 0
-
-
-def _run(folder: str, now: int, run: Callable[[tuple[str, ...]], object]) -> int:
-    state = load(folder)
-    if state is None or not _claim(folder, now):
-        return 0
-    try:
-        text, command = _speak(folder, state, now)
-    finally:
-        os.unlink(os.path.join(folder, CLAIM))
-    if text:
-        os.write(1, (text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
-    if command:
-        _detach(command, run)
-    return 0
 
 
 def load(folder: str) -> State | None:

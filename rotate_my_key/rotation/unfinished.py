@@ -138,21 +138,17 @@ def _first_look(note: Note, own: list[Credentials], account: Account, here: Loca
             young = is_young(_last_change(note), account.now())
             callers = Callers() if young else callers  # what is refused now may not be in a minute
             callers.add(pair, account, problem)
-    for pair in _others(note, own, here):
+    # Other pairs in profiles here, those that are likely to be the user's first; a few, as each costs a call
+    owners = {past.new: Identity(past.account, past.arn) for past in here.history.entries()}
+    profiles = {place.profile for place in note.places}
+    held = {h.pair: h.place.profile in profiles for h in here.places.pairs() if h.pair and h.pair not in own}
+    likely = [pair for pair in held if owners.get(pair.key_id, note.identity) == note.identity]
+    for pair in sorted(likely, key=lambda pair: (pair.key_id not in owners, not held[pair]))[:_MOST_OTHERS]:
         if callers.whose(pair, account) == note.identity:
             return account.look([pair])
     if young:
         return account.look(own, patient=True)
     raise refusal
-
-
-def _others(note: Note, own: list[Credentials], here: LocalState) -> list[Credentials]:
-    """Other pairs in profiles here, those that are likely to be the user's first; a few, as each costs a call."""
-    owners = {past.new: Identity(past.account, past.arn) for past in here.history.entries()}
-    profiles = {place.profile for place in note.places}
-    held = {h.pair: h.place.profile in profiles for h in here.places.pairs() if h.pair and h.pair not in own}
-    likely = [pair for pair in held if owners.get(pair.key_id, note.identity) == note.identity]
-    return sorted(likely, key=lambda pair: (pair.key_id not in owners, not held[pair]))[:_MOST_OTHERS]
 
 
 def _not_ours(note: Note, seen: str) -> OtherIdentity:
