@@ -246,7 +246,6 @@ class Caller:
             return own
 
     def another(self, problem: Denied | KeyRefused, signed: Credentials) -> None:
-        """See Source."""
         with self._lock:
             own = self._auth.credentials()
             in_session = self._user is not None and signed != own
@@ -287,7 +286,6 @@ class Role:
         self._lock = RLock()
 
     def credentials(self) -> Credentials:
-        """See Source."""
         with self._lock:
             if self._made is None or self._now() + _SOON > self._made[1]:
                 self._made = self._assumed()

@@ -473,11 +473,9 @@ class IamAccount:
         return self._calls.call("iam:GetUser", CredentialChain((pair,)), read_tags, {}, again=lambda error: False)
 
     def keys(self) -> tuple[AccessKey, ...]:
-        """See the port."""
         return self._user.signed(self._user.keys)
 
     def last_use(self, key_id: str) -> LastUse | None:
-        """See the port."""
         return self._user.last_use(self._user.signers, key_id)
 
     # Signing in
@@ -487,13 +485,11 @@ class IamAccount:
         self._user.own, self._user.refused = CredentialChain(tuple(pairs)), self._timeout
 
     def prove(self, pair: Credentials, times: int) -> Identity:
-        """See the port."""
         return Proof(self._calls, pair, self._timeout, self._interval).by(times)
 
     # Changing
 
     def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
-        """See the port."""
         sent: list[CredentialChain] = []
 
         def send(signers: CredentialChain, *call: Any, **settings: Any) -> Any:
@@ -515,11 +511,9 @@ class IamAccount:
         return made
 
     def set_active(self, key_id: str, active: bool) -> None:
-        """See the port."""
         set_key_active(self._user.call, self._user.named, key_id, active)
 
     def delete(self, key_id: str) -> None:
-        """See the port."""
         delete_key(self._user.call, self._user.named, key_id)
 
 

@@ -43,15 +43,12 @@ class LocalCommands:
         self._app, self._say = app, say
 
     def hooks(self) -> tuple[Hook, ...]:
-        """See the port."""
         return after_rotate(self._app.paths.config_file)
 
     def is_there(self, hook: Hook) -> bool:
-        """See the port."""
         return self._program(hook) is not None
 
     def run(self, hook: Hook, given: dict[str, Any]) -> tuple[int | None, str]:
-        """See the port."""
         program = self._program(hook)
         if program is None:
             raise Problem(f"there is no program {hook.command[0]}")
@@ -63,12 +60,10 @@ class LocalCommands:
             return run(words, data, self._app.env, folder, seconds)
 
     def said(self, hook: Hook, lines: Sequence[str]) -> None:
-        """See the port."""
         for line in lines:
             self._say(f"  {hook.name}: {line}")
 
     def ended(self, result: CommandResult, *, holds: bool) -> None:
-        """See the port."""
         if result.problem is None:
             self._app.say(f"  after_rotate: {result.name} done")
             return
@@ -78,7 +73,6 @@ class LocalCommands:
         self._app.show_problem(result.problem)
 
     def warn(self, text: str) -> None:
-        """See the port."""
         self._app.complain(text)
 
     def _program(self, hook: Hook) -> str | None:

@@ -108,7 +108,6 @@ class OtherCopies:
         return found
 
     def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
-        """See the port."""
         found = self.files.update(old, new)
         with self._lock:
             self._done[old.key_id] = self._done[new.key_id] = found
@@ -122,7 +121,6 @@ class OtherCopies:
         return tuple(copy.path for copy in found if copy.owed)
 
     def took(self, new: Credentials) -> tuple[str, ...]:
-        """See the port."""
         return tuple(copy.path for copy in self._done.get(new.key_id, ()) if copy.is_changed)
 
 

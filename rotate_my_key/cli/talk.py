@@ -272,11 +272,9 @@ class Person:
 
     @property
     def given(self) -> bool:
-        """See Codes."""
         return self._option is not None
 
     def code(self, whose: str, serial: str, complaint: str) -> str:
-        """See Codes."""
         with self._lock:
             used = self._used.setdefault(serial, set())
             code, self._option = self._option, None
@@ -310,7 +308,6 @@ class Person:
         return NeedsPerson(f"AWS asks for an MFA code of {whose} {serial}", Again("--mfa-code", "CODE"))
 
     def choose(self, user: str, serials: Sequence[str]) -> str:
-        """See Codes."""
         if not self._asks or not self._app.terminal:
             raise NeedsPerson(
                 f"{user} has {len(serials)} MFA devices: {', '.join(serials)}",

@@ -146,7 +146,9 @@ class Wiring:
             paths = self._app.paths
             sweep_folder(self._rotations)
             for name in ("", "reminder", "after", "handed"):
-                sweep_folder(os.path.join(paths.state_dir, name), age=_ABANDONED)  # what stands here is written without the lock
+                sweep_folder(
+                    os.path.join(paths.state_dir, name), age=_ABANDONED
+                )  # what stands here is written without the lock
             for path in filter(None, (paths.credentials, paths.config)):
                 sweep(real_path(path))
             if os.path.lexists(self.keyring.index.path):

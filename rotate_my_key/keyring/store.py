@@ -407,7 +407,6 @@ class LocalStaging:
             remove_private(files.file(name))
 
     def where(self, name: str) -> str:
-        """See the port."""
         return "the keyring" if self._held_in(name) else self._folder
 
     def _held_in(self, name: str) -> KeyringStore | None:

@@ -92,7 +92,6 @@ class After:
             return problem
 
     def check(self) -> None:
-        """See the port."""
         if isinstance(self._hooks, Problem):
             self._refused = True
             raise self._hooks
@@ -103,7 +102,6 @@ class After:
                 )
 
     def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
-        """See the port."""
         hooks, profiles = self._hooks, {place.profile for place in places}
         if isinstance(hooks, Problem):
             return ()
@@ -140,7 +138,6 @@ class After:
             self._changes.save(change)
 
     def untold(self, note: Note) -> tuple[str, ...]:
-        """See the port."""
         change = self._due(note)
         if change is None:
             return ()
@@ -162,7 +159,6 @@ class After:
     # Running them
 
     def tell(self, note: Note) -> None:
-        """See the port."""
         with self._one_at_a_time, self._lock():
             change = self._due(note)
             held = self._held(change) if change else []
@@ -170,7 +166,6 @@ class After:
                 self._run(change, held, holding=True)
 
     def run(self) -> list[CommandResult]:
-        """See the port."""
         if self._changes.all():
             with self._one_at_a_time, self._lock():
                 for change in self._changes.all():

@@ -57,11 +57,9 @@ class Cron:
         self._minute = minute_of(seed)
 
     def usable(self) -> bool:
-        """See Scheduler."""
         return self._commands.has("crontab") is not None and self._list()[1] == ""
 
     def install(self, job: ScheduledJob) -> bool:
-        """See Scheduler."""
         crontab = self._read()
         others, ours = without(crontab or b"")
         new = crontab is None or (not others and _NEW.encode() in ours)
@@ -74,7 +72,6 @@ class Cron:
         return True
 
     def uninstall(self) -> bool:
-        """See Scheduler."""
         if not self._commands.has("crontab"):
             return False
         crontab = self._read()
@@ -85,7 +82,6 @@ class Cron:
         return True
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        """See Scheduler."""
         if not self._commands.has("crontab"):
             return None
         ours = without(self._list()[0] or b"")[1]

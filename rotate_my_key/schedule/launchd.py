@@ -55,7 +55,6 @@ class Launchd:
         self._domains = (f"gui/{uid}", f"user/{uid}")  # the second where nobody sits at the screen (ssh)
 
     def usable(self) -> bool:
-        """See Scheduler."""
         return self._commands.has("launchctl") is not None
 
     def install(self, job: ScheduledJob) -> bool:
@@ -79,14 +78,12 @@ class Launchd:
         return False
 
     def uninstall(self) -> bool:
-        """See Scheduler."""
         if not is_ours(read_unit(self._path)):
             return False
         self._out()
         return remove_unit(self._path, os.path.join(self._home, "Library"))
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        """See Scheduler."""
         data = read_unit(self._path)
         if not is_ours(data):
             return None

@@ -100,7 +100,6 @@ class Systemd:
         self._stamp = os.path.join(data, "systemd", "timers", f"stamp-{TIMER}")
 
     def usable(self) -> bool:
-        """See Scheduler."""
         return self._commands.has("systemctl") is not None and self._user("show", "--property=Version").code == 0
 
     def install(self, job: ScheduledJob) -> bool:
@@ -140,7 +139,6 @@ class Systemd:
         return any(gone)
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        """See Scheduler."""
         path = self._path(TIMER)
         if not is_ours(read_unit(path)):
             return None

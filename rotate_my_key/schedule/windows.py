@@ -88,11 +88,9 @@ class TaskScheduler:
         self._file = os.path.join(folder, "schedule.xml")
 
     def usable(self) -> bool:
-        """See Scheduler."""
         return self._commands.has("schtasks") is not None
 
     def install(self, job: ScheduledJob) -> bool:
-        """See Scheduler."""
         installed = self.installed(job)
         if installed and not installed.trouble:
             return False
@@ -107,7 +105,6 @@ class TaskScheduler:
         return True
 
     def uninstall(self) -> bool:
-        """See Scheduler."""
         if self._run("/Query").code:
             return False
         gone = self._run("/Delete", "/F")
