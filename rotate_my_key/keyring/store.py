@@ -355,24 +355,27 @@ class LocalStaging:
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
         """Store a pair, and the note that goes with it. A record already there is replaced at once, never half."""
         if keyring := self._held_in(name):
-            # If the disk is full an earlier note will do: the secret of a new key that goes into the
-            # keyring shall not depend on the disk
-            entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
-            keyring.entries.set(entry, text)
-            if keyring.entries.get(entry) != text:
-                raise TryLater(_NOT_KEPT, Hint())
-            earlier = self.get_record(name)
-            try:
-                return None if record == earlier else write_private(self._marks.file(name), record)
-            except Problem:
-                if not earlier:
-                    raise
+            return self._put_entry(keyring, name, role, pair, record)
         path, data = self._files[role].file(name), _STORED.encode(_Stored(pair, record))
         data += b" " * (-(len(data) + 1) % SIZE) + b"\n"
         if os.path.lexists(path) and os.lstat(path).st_size == len(data) and self._read(name, role) is None:
             return overwrite_private(path, data)
         make_private_dir(self._folder)
         return write_private(path, data)
+
+    def _put_entry(self, keyring: KeyringStore, name: str, role: str, pair: Credentials, record: bytes) -> None:
+        """If the disk is full an earlier note will do: the secret of a new key that goes into the keyring shall not
+        depend on the disk."""
+        entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
+        keyring.entries.set(entry, text)
+        if keyring.entries.get(entry) != text:
+            raise TryLater(_NOT_KEPT, Hint())
+        earlier = self.get_record(name)
+        try:
+            return None if record == earlier else write_private(self._marks.file(name), record)
+        except Problem:
+            if not earlier:
+                raise
 
     def get(self, name: str) -> dict[str, Credentials]:
         """The pairs that can be read, by role."""
