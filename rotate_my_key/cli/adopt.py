@@ -21,7 +21,6 @@ from ..rotation.incoming import (
     Incoming,
     Origin,
     Placement,
-    Takeover,
     Way,
     cannot_rotate,
     check_delivery,
@@ -33,7 +32,7 @@ from ..rotation.incoming import (
     sign_in,
     take_over,
 )
-from ..rotation.ports import Ending, Outcome
+from ..rotation.ports import Ending
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..rotation.session import exit_code, of_commands
@@ -275,21 +274,16 @@ class _Adopting:
             narrator.warn(warning)
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))
         try:
-            outcome = self._run(plan, narrator)
+            outcome = take_over(plan, self._account, wiring.here, narrator, app.settings.policy, wiring.waiter)
         except Problem as problem:
             # The old key could not be given up, but the new one is where it belongs
             held = self._wiring.here.places.search([self._pair.key_id], plan.note.places)
             if not any(h.pair == self._pair for h in held):
                 raise
             return [Result(profiles, old.key_id, problem=problem)]
-        return [Result(profiles, old.key_id, outcome)]
-
-    def _run(self, plan: Takeover, narrator: Narrator) -> Outcome:
-        wiring = self._wiring
-        try:
-            return take_over(plan, self._account, wiring.here, narrator, self._app.settings.policy, wiring.waiter)
         finally:
             narrator.end()
+        return [Result(profiles, old.key_id, outcome)]
 
     # Afterwards
 

@@ -30,7 +30,8 @@ def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool)
     now, key, who = datetime.now(UTC), plan.key, plan.identity
     app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}")
     app.say(f"{key.status.lower()}, {old(now - key.created)}; {show.last_used(plan.last_use, now)}")
-    if not yes and not app.confirm(_question(plan), default=False):
+    question = f"{'Delete' if plan.deletes else 'Deactivate'} {mask(key.key_id)}?"
+    if not yes and not app.confirm(question, default=False):
         _tell(app, plan, "declined", as_json)
         return 4
     with wiring.stop.on_interrupt(), wiring.lock():
@@ -75,7 +76,3 @@ def _finish(app: App, wiring: Wiring, key_id: str) -> None:
             except Problem as problem:  # the key is deleted all the same
                 wiring.warn(problem.message)
             narrator.end()
-
-
-def _question(plan: Retirement) -> str:
-    return f"{'Delete' if plan.deletes else 'Deactivate'} {mask(plan.key.key_id)}?"

@@ -17,10 +17,11 @@ from ..core.hints import Hint
 from ..core.plan import Note
 from ..core.policy import Row, by_others, mask, parse_duration
 from ..profiles.kinds import ROTATABLE, sections
+from ..profiles.which import Active
 from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
 from ..rotation.run import Job, Result, Run
-from ..rotation.session import ActiveKey, Finder, exit_code, id_of, ids, of_commands, seen_rows
+from ..rotation.session import Finder, exit_code, id_of, ids, of_commands, seen_rows
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from ..settings import Settings
@@ -53,10 +54,10 @@ class Typed:
         return self.force and self.keep_old is not None and not (working or parse_duration(self.keep_old))
 
 
-def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder:
+def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder[Active]:
     """Finds keys in the files of this computer, and tells what is odd about those that are asked for by name."""
 
-    def tell(active: ActiveKey) -> None:
+    def tell(active: Active) -> None:
         for warning in active.warnings:
             wiring.warn(warning)
         for reason in active.trail:

@@ -167,7 +167,9 @@ def result_line(result: Result, policy: Policy, now: datetime) -> str:
     due = f"due on {day(policy.due_at(outcome.created), now)}." if outcome.created else ""
     match outcome.ending:
         case Ending.FRESH:
-            return _fresh(result, due, now)
+            if outcome.created is None:
+                return "Nothing to do."
+            return f"Key {mask(outcome.old)} is fine ({old(now - outcome.created)}). {due[0].upper()}{due[1:]}"
         case Ending.EXEMPT:
             return "This user is tagged exempt. Use --force to rotate the key anyway."
         case Ending.ROTATED | Ending.MERGED | Ending.WAITING:
@@ -193,14 +195,6 @@ def kept_line(outcome: Outcome, now: datetime) -> str:
     return f"old key {mask(outcome.old)} {working}stays inactive until {clock(outcome.until, now)} and is then deleted"
 
 
-def _fresh(result: Result, due: str, now: datetime) -> str:
-    outcome = result.outcome
-    assert outcome is not None
-    if outcome.created is None:
-        return "Nothing to do."
-    return f"Key {mask(outcome.old)} is fine ({old(now - outcome.created)}). {due[0].upper()}{due[1:]}"
-
-
 _COUNTED = {
     Ending.ROTATED: "rotated",
     Ending.MERGED: "merged",
@@ -214,17 +208,14 @@ _COUNTED = {
 
 def summary(results: Sequence[Result]) -> str:
     """The last line for several keys: `5 keys: 3 rotated, 1 not due, 1 failed`."""
-    words = [_counted(result) for result in results]
+    words = [
+        "failed" if each.problem or not each.outcome else _COUNTED.get(each.outcome.ending, each.outcome.ending.value)
+        for each in results
+    ]
     known = [word for word in dict.fromkeys([*_COUNTED.values(), *words]) if word in words and word != "failed"]
     known += ["failed"] if "failed" in words else []
     counts = ", ".join(f"{words.count(word)} {word}" for word in known)
     return f"{len(words)} key{'s' if len(words) != 1 else ''}: {counts}" if words else "no keys found"
-
-
-def _counted(result: Result) -> str:
-    if result.problem or not result.outcome:
-        return "failed"
-    return _COUNTED.get(result.outcome.ending, result.outcome.ending.value)
 
 
 def settled_line(result: Result) -> str:

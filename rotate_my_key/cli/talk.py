@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,97 +34,92 @@ _DAY = timedelta(days=1)
 _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a server who is who
 
 
+@dataclass(eq=False)
 class TerminalConsent:
     """Asks the person. `yes` is --yes, `replace_inactive` the setting; `foreign` names
     endpoints that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the
     keys before the question; of `several` keys each has one line."""
 
-    def __init__(
-        self,
-        app: App,
-        policy: Policy,
-        *,
-        yes: bool,
-        replace_inactive: bool,
-        foreign: Callable[[RotationPlan], Sequence[str]],
-        copies: OtherCopies,
-        others: Callable[[RotationPlan], Row | None],
-        looked: Callable[[Sequence[RotationPlan]], None],
-        several: bool = False,
-    ) -> None:
-        self._app, self._several = app, several
-        self._said: set[str] = set()  # what is true of several keys is said once
-        self._policy, self._looked, self._others = policy, looked, others
-        self._replace_inactive, self._foreign, self._copies = replace_inactive, foreign, copies
-        self.asks = not yes
-        self.attended = app.terminal
+    app: App
+    policy: Policy
+    yes: bool
+    replace_inactive: bool
+    foreign: Callable[[RotationPlan], Sequence[str]]
+    copies: OtherCopies
+    others: Callable[[RotationPlan], Row | None]
+    looked: Callable[[Sequence[RotationPlan]], None]
+    several: bool = False
+    said: set[str] = field(default_factory=set)  # what is true of several keys is said once
+
+    def __post_init__(self) -> None:
+        self.asks, self.attended = not self.yes, self.app.terminal
 
     def agree(self, plans: Sequence[RotationPlan]) -> timedelta | None:
         """Tell what will happen and ask once, whatever the number of keys."""
         pairs = [plan.pair for plan in plans]
-        looking = Running(partial(self._copies.running, pairs))
+        looking = Running(partial(self.copies.running, pairs))
         for plan in plans:
             self.introduce(plan)
         at_once = any(plan.draft and plan.draft.switch_off_at < plan.look.now + _DAY for plan in plans)
         at_once = at_once and not any(plan.leaked for plan in plans)
         it = "this key" if len(plans) == 1 else "these keys"
-        self._app.complain(_ONLY_HERE.format(it))
-        self._looked(plans)
-        self._copies.tell(pairs)
+        self.app.complain(_ONLY_HERE.format(it))
+        self.looked(plans)
+        self.copies.tell(pairs)
         running = looking.result() if looking.wait(_PATIENCE) and not looking.failed else []
         for line in in_words(running, "this key" if len(plans) == 1 else "one of these keys"):
-            self._app.complain(line)
+            self.app.complain(line)
         used = bool(running) or any(map(self._is_used, plans))
         if at_once and not used and not any(plan.draft and plan.draft.delete_at > plan.look.now for plan in plans):
-            self._app.complain(_TO_UNDO)
+            self.app.complain(_TO_UNDO)
         longer = self._ask(len(plans), may_keep=at_once and used)
         if longer is not None:
-            self._copies.ask()
+            self.copies.ask()
         return longer
 
     def _ask(self, count: int, *, may_keep: bool) -> timedelta | None:
         """Where somebody may need the old key, and it would go at once, it may be kept working for a day."""
         it = "it" if count == 1 else f"these {count} keys"
         if not may_keep:
-            agreed = self._app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True)
+            agreed = self.app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True)
             return timedelta(0) if agreed else None
         question = f"Rotate {it}? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
-        answer = self._app.choose(question, "ykn", default="k")
+        answer = self.app.choose(question, "ykn", default="k")
         return {"y": timedelta(0), "k": _DAY}.get(answer)
 
     def _is_used(self, plan: RotationPlan) -> bool:
         """Whether anything but this program has used the key within the last day."""
-        use = self._others(plan)
+        use = self.others(plan)
         return bool(use and datetime.fromisoformat(use["at"]) > plan.look.now - _DAY)
 
     def introduce(self, plan: RotationPlan) -> None:
         """The lines before the question, also where nothing is asked."""
-        say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
-        who, age, *more = show.header(plan, self._policy, self._others(plan), self._foreign(plan))
-        lines = [who, age] if not self._several else [f"{who}, {age}"] if self.asks else []
-        for line in [*lines, *(line for line in more if line not in self._said)]:
+        say = self.app.complain if self.asks else self.app.say  # what is asked about is said with --quiet too
+        who, age, *more = show.header(plan, self.policy, self.others(plan), self.foreign(plan))
+        lines = [who, age] if not self.several else [f"{who}, {age}"] if self.asks else []
+        for line in [*lines, *(line for line in more if line not in self.said)]:
             say(line)
-        self._said.update(more)
+        self.said.update(more)
         for warning in plan.warnings if self.asks else ():
-            say(f"{self._app.style('note:', fg='yellow')} {warning}")
+            say(f"{self.app.style('note:', fg='yellow')} {warning}")
         if not self.asks:
-            self._copies.tell([plan.pair])
+            self.copies.tell([plan.pair])
 
     def give_up(self, plan: RotationPlan) -> bool:
         """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""
-        if self._replace_inactive:
+        if self.replace_inactive:
             return True
-        if not self.asks or not self._app.terminal:
+        if not self.asks or not self.app.terminal:
             return False
         second = plan.second
         if second is None:
             raise NeedsPerson("there is no second key", Again("--yes"))
         now = plan.look.now
-        self._app.say(
+        self.app.say(
             f"Your other key, {mask(second.key.key_id)}, is inactive ({old(now - second.key.created)}, "
             f"{show.last_used(second.last_use, now)}). {TWO_KEYS}."
         )
-        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False)
+        return self.app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False)
 
 
 class Narrator:
@@ -190,23 +186,17 @@ class Narrator:
         say(f"{self._prefix}{text}")
 
 
+@dataclass(eq=False)
 class Teller:
     """`out` takes results; with `several` keys each line says which it is about; `foreign` and `others` as
     TerminalConsent has them."""
 
-    def __init__(
-        self,
-        app: App,
-        out: Callable[[str], None],
-        copies: OtherCopies,
-        foreign: Callable[[RotationPlan], Sequence[str]],
-        others: Callable[[RotationPlan], Row | None],
-        *,
-        several: bool,
-    ) -> None:
-        self._app, self._out = app, out
-        self._settings = app.settings
-        self._copies, self._foreign, self._others, self._several = copies, foreign, others, several
+    app: App
+    out: Callable[[str], None]
+    copies: OtherCopies
+    foreign: Callable[[RotationPlan], Sequence[str]]
+    others: Callable[[RotationPlan], Row | None]
+    several: bool
 
     def tell(self, result: Result) -> None:
         """What came of one key."""
@@ -216,46 +206,46 @@ class Teller:
         now = datetime.now(UTC)
         if earlier:
             text = show.settled_line(result)
-            return self._app.say(text) if text else None
+            return self.app.say(text) if text else None
         if result.outcome and (kept := show.kept_line(result.outcome, now)):
-            self._app.say(f"{self._prefix(result) or '  '}{kept}")
-        text = show.result_line(result, self._settings.policy, now)
+            self.app.say(f"{self._prefix(result) or '  '}{kept}")
+        text = show.result_line(result, self.app.settings.policy, now)
         if text.startswith("Done"):
-            text = self._app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
-        return self._out(f"{self._prefix(result)}{text}")
+            text = self.app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
+        return self.out(f"{self._prefix(result)}{text}")
 
     def problem(self, result: Result) -> None:
         """What is wrong with one key, and what to type; nothing if nothing is."""
         if not result.problem:
             return None
         if isinstance(result.problem, Declined):
-            return self._app.say(f"{self._prefix(result)}{show.CANCELLED}")
-        about = next(iter(result.profiles), "") if self._several else ""
-        return self._app.show_problem(result.problem, self._prefix(result), about)
+            return self.app.say(f"{self._prefix(result)}{show.CANCELLED}")
+        about = next(iter(result.profiles), "") if self.several else ""
+        return self.app.show_problem(result.problem, self._prefix(result), about)
 
     def dry(self, result: Result, plan: RotationPlan) -> None:
         """The steps that would be taken."""
-        for line in show.header(plan, self._settings.policy, self._others(plan), self._foreign(plan)):
-            self._app.say(line)
+        for line in show.header(plan, self.app.settings.policy, self.others(plan), self.foreign(plan)):
+            self.app.say(line)
         steps = result.outcome.steps if result.outcome else ()
-        lines = show.foreseen(steps, plan, self._app.show_path)
+        lines = show.foreseen(steps, plan, self.app.show_path)
         for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
-            self._out(line)
-        copies = self._copies
-        for line in foreseen(copies.found(result.key_id), self._app.show_path, wanted=copies.wanted):
-            self._out(line)
+            self.out(line)
+        copies = self.copies
+        for line in foreseen(copies.found(result.key_id), self.app.show_path, wanted=copies.wanted):
+            self.out(line)
 
     def json(self, results: Sequence[Result]) -> dict[str, Any]:
         """What came of the keys, and of other files that hold them."""
-        copies = self._copies
+        copies = self.copies
         keys = [
-            {**show.result_json(result, self._settings.policy), "copies": copies.json(result.key_id)}
+            {**show.result_json(result, self.app.settings.policy), "copies": copies.json(result.key_id)}
             for result in results
         ]
         return {"keys": keys, "update_copies": copies.wanted}
 
     def _prefix(self, result: Result) -> str:
-        return f"{join(result.profiles)}: " if self._several and result.profiles else ""
+        return f"{join(result.profiles)}: " if self.several and result.profiles else ""
 
 
 _NEXT = "wait for the device's next code (up to 30 s)"

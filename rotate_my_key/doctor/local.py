@@ -38,13 +38,8 @@ _ROLE = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
 
 def check_environment(computer: Computer) -> Iterator[Finding]:
     """All variables."""
-    yield from _keys(computer)
-    yield from _profile_variables(computer)
-    yield from _file_variables(computer)
-    yield from _regions(computer)
-    yield from _proxies(computer)
-    yield from _bundles(computer)
-    yield from _key_log(computer)
+    for check in (_keys, _profile_variables, _file_variables, _regions, _proxies, _bundles, _key_log):
+        yield from check(computer)
 
 
 def _keys(computer: Computer) -> Iterator[Finding]:
@@ -513,10 +508,8 @@ NAME = "rotate-my-key"
 
 def check_program(computer: Computer) -> Iterator[Finding]:
     """All of it."""
-    yield from _left_behind(computer)
-    yield from _settings(computer)
-    yield from _version(computer)
-    yield from _path(computer)
+    for check in (_left_behind, _settings, _version, _path):
+        yield from check(computer)
 
 
 def _left_behind(computer: Computer) -> Iterator[Finding]:

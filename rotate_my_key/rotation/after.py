@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -66,19 +67,17 @@ class Changes(Protocol):
         """All is done."""
 
 
+@dataclass(eq=False)
 class After:
     """The port `OwnCommands` of one run. `lock` keeps other runs from running them too."""
 
-    def __init__(
-        self,
-        programs: Programs,
-        changes: Changes,
-        places: Places,
-        notes: Notes,
-        lock: Callable[[], AbstractContextManager[object]],
-    ) -> None:
-        self._programs, self._changes, self._places = programs, changes, places
-        self._notes, self._lock = notes, lock
+    programs: Programs
+    changes: Changes
+    places: Places
+    notes: Notes
+    lock: Callable[[], AbstractContextManager[object]]
+
+    def __post_init__(self) -> None:
         self._one_at_a_time = threading.Lock()  # with --all several keys are rotated side by side
         self._results: list[CommandResult] = []
         self._tried: set[tuple[PendingChange, str]] = set()
@@ -87,7 +86,7 @@ class After:
     @cached_property
     def _hooks(self) -> tuple[Hook, ...] | Problem:
         try:
-            return self._programs.hooks()
+            return self.programs.hooks()
         except Problem as problem:
             return problem
 
@@ -96,7 +95,7 @@ class After:
             self._refused = True
             raise self._hooks
         for hook in self._hooks:
-            if not self._programs.is_there(hook):
+            if not self.programs.is_there(hook):
                 raise Problem(
                     f"{hook.where}: there is no program {hook.command[0]}", f"command -v {quoted(hook.command[0])}"
                 )
@@ -121,21 +120,21 @@ class After:
             waits = isinstance(hooks, Problem) or any(hook.holds_old for hook in hooks)
             if waits and not (note.back or note.leaked):
                 raise
-            self._programs.warn(f"the commands of [after_rotate] will not run: {problem.message}")
+            self.programs.warn(f"the commands of [after_rotate] will not run: {problem.message}")
 
     def _note(self, change: PendingChange, names: tuple[str, ...]) -> None:
         """A change straight back, before anybody was told of the first, is none; after that all are told again."""
-        before = self._changes.load(change.name)
+        before = self.changes.load(change.name)
         if before is None:
-            self._changes.save(change)
+            self.changes.save(change)
         elif _keys(before) == _keys(change):
             return
         elif before.begun:
-            self._changes.save(change._replace(begun=bool(names), left=names))
+            self.changes.save(change._replace(begun=bool(names), left=names))
         elif (before.old, before.new) == (change.new, change.old):
-            self._changes.drop(change.name)
+            self.changes.drop(change.name)
         else:
-            self._changes.save(change)
+            self.changes.save(change)
 
     def untold(self, note: Note) -> tuple[str, ...]:
         change = self._due(note)
@@ -148,7 +147,7 @@ class After:
     def _due(self, note: Note) -> PendingChange | None:
         """What the commands are to be told of in this rotation. If they were told of the key that is unwanted now, and
         no place had to be changed back, they are told of the other all the same."""
-        change = self._changes.load(note.name) if note.wanted else None
+        change = self.changes.load(note.name) if note.wanted else None
         if change is None:
             return None
         now = _change(note)
@@ -159,23 +158,23 @@ class After:
     # Running them
 
     def tell(self, note: Note) -> None:
-        with self._one_at_a_time, self._lock():
+        with self._one_at_a_time, self.lock():
             change = self._due(note)
             held = self._held(change) if change else []
             if change and held:
                 self._run(change, held, holding=True)
 
     def run(self) -> list[CommandResult]:
-        if self._changes.all():
-            with self._one_at_a_time, self._lock():
-                for change in self._changes.all():
+        if self.changes.all():
+            with self._one_at_a_time, self.lock():
+                for change in self.changes.all():
                     self._finish(change)
         return self._results
 
     def again(self, name: str | None, history: Sequence[Past]) -> list[CommandResult]:
         """Run one of them, or all, whether they have been told or not, for the last rotation here whose new key the
         profiles hold. Raises Problem if there is none."""
-        with self._one_at_a_time, self._lock():
+        with self._one_at_a_time, self.lock():
             if isinstance(self._hooks, Problem):
                 raise self._hooks
             change, held = self._last(history, self.named(name) if name else None)
@@ -185,11 +184,11 @@ class After:
             for hook in todo:
                 result = self._one(hook, change, held, again=Hint("after", "run", hook.name, lead=_FIX))
                 self._ended(result)
-                record = self._changes.load(change.name)
+                record = self.changes.load(change.name)
                 if record and _keys(record) == _keys(change) and result.problem is None:
                     left = record.left if record.begun else [each.name for each in self.of([h.place for h in held])]
                     left = tuple(each for each in left if each != hook.name)
-                    self._changes.save(record._replace(begun=True, left=left))
+                    self.changes.save(record._replace(begun=True, left=left))
         return self._results
 
     def named(self, name: str) -> Hook:
@@ -204,7 +203,7 @@ class After:
 
     def _last(self, history: Sequence[Past], hook: Hook | None) -> tuple[PendingChange, list[Holding]]:
         """The last change, finished or not, that these are told of."""
-        notes = [note for name in self._notes.names() if (note := self._load(name))]
+        notes = [note for name in self.notes.names() if (note := self._load(name))]
         under_way = [_change(note) if note.wanted else None for note in notes]
         for change in reversed([*map(_past_change, history), *under_way]):
             held = self._held(change) if change else []
@@ -227,19 +226,19 @@ class After:
         held = self._held(change)
         if held and (change.left or not change.begun):
             change = self._run(change, held)
-        if not (held and (change.left or not change.begun)) and change.name not in self._notes.names():
-            self._changes.drop(change.name)
+        if not (held and (change.left or not change.begun)) and change.name not in self.notes.names():
+            self.changes.drop(change.name)
 
     def _held(self, change: PendingChange) -> list[Holding]:
         """The places that hold the new key; none if somebody put another one into some of them."""
-        held = self._places.search([change.old, change.new])
+        held = self.places.search([change.old, change.new])
         mine = [h for h in held if h.pair and h.pair.key_id == change.new]
         return mine if len(mine) == len(held) else []
 
     def _load(self, name: str) -> Note | None:
         """A note that can be read."""
         with suppress(Problem):
-            return self._notes.load(name)
+            return self.notes.load(name)
         return None
 
     def _run(self, change: PendingChange, held: Sequence[Holding], *, holding: bool = False) -> PendingChange:
@@ -252,7 +251,7 @@ class After:
             return change
         todo = [hook for hook in self.of([h.place for h in held]) if _is_left(hook, change)]
         change = change._replace(begun=True, left=tuple(hook.name for hook in todo))
-        self._changes.save(change)
+        self.changes.save(change)
         about = change._replace(left=())
         for hook in todo:
             if (holding and not hook.holds_old) or (about, hook.name) in self._tried:
@@ -262,7 +261,7 @@ class After:
             self._ended(result, holds=holding)
             if result.problem is None:
                 change = change._replace(left=tuple(name for name in change.left if name != hook.name))
-                self._changes.save(change)
+                self.changes.save(change)
         return change
 
     def _one(
@@ -279,21 +278,23 @@ class After:
         assert pair is not None
         value = given(hook, change, [h.place for h in held], pair)
         try:
-            code, said = self._programs.run(hook, {**value, "test": True} if test else value)
+            code, said = self.programs.run(hook, {**value, "test": True} if test else value)
         except Problem as problem:
             return CommandResult(hook.name, None, Problem(f"after_rotate {hook.name}: {problem.message}", again))
         lines = said.replace(pair.secret, "(the secret)").splitlines()
-        self._programs.said(hook, lines)
+        self.programs.said(hook, lines)
         if code == 0:
             return CommandResult(hook.name, 0)
-        how = f"ended with exit code {code}" if code is not None else f"took longer than {_seconds(hook)}"
+        seconds = hook.timeout.total_seconds()
+        how = f"ended with exit code {code}" if code is not None else f"took longer than {seconds:g} s"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        text = f"after_rotate {hook.name} {how}{': ' if last else ''}{_printable(last)}"
+        shown = "".join(c if c.isprintable() else "?" for c in last)[:200]
+        text = f"after_rotate {hook.name} {how}{': ' if last else ''}{shown}"
         return CommandResult(hook.name, code, Problem(text, again))
 
     def _ended(self, result: CommandResult, *, holds: bool = False) -> None:
         self._results.append(result)
-        self._programs.ended(result, holds=holds)
+        self.programs.ended(result, holds=holds)
 
 
 def given(hook: Hook, change: PendingChange, places: Sequence[Place], pair: Credentials) -> dict[str, Any]:
@@ -330,11 +331,3 @@ def _keys(change: PendingChange) -> tuple[str, str, str]:
 
 def _is_left(hook: Hook, change: PendingChange) -> bool:
     return not change.begun or hook.name in change.left
-
-
-def _seconds(hook: Hook) -> str:
-    return f"{hook.timeout.total_seconds():g} s"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]

@@ -21,46 +21,38 @@ _YOUNG = timedelta(minutes=2)
 P = TypeVar("P", bound=Problem)
 
 
-class NoCopies:
+class _NoCopies:
     """Leaves all other files alone."""
 
     wanted = False
 
     def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
-        """Nothing to do."""
         return ()
 
     def took(self, new: Credentials) -> tuple[str, ...]:
-        """None did."""
         return ()
 
 
-class NoCommands:
-    """There are none."""
+class _NoCommands:
+    """There are none: nothing is wrong, and nobody is to be told."""
 
-    def check(self) -> None:
-        """Nothing is wrong."""
+    def check(self) -> None: ...
 
     def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
-        """None."""
         return ()
 
-    def changing(self, note: Note) -> None:
-        """Nobody is to be told."""
+    def changing(self, note: Note) -> None: ...
 
     def untold(self, note: Note) -> tuple[str, ...]:
-        """Nobody is."""
         return ()
 
-    def tell(self, note: Note) -> None:
-        """Nothing to do."""
+    def tell(self, note: Note) -> None: ...
 
     def run(self) -> list[CommandResult]:
-        """Nothing to do."""
         return []
 
 
-NO_COMMANDS = NoCommands()
+NO_COMMANDS = _NoCommands()
 
 
 class Host(NamedTuple):
@@ -82,7 +74,7 @@ class LocalState:
     staging: Staging
     notes: Notes
     history: History
-    copies: Copies = NoCopies()  # noqa: RUF009 - it keeps nothing
+    copies: Copies = _NoCopies()  # noqa: RUF009 - it keeps nothing
     commands: OwnCommands = NO_COMMANDS
     host: Host = Host()  # noqa: RUF009 - it never changes
 

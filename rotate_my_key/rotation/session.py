@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ..core.errors import Problem
 from ..core.hints import Hint
@@ -20,40 +20,30 @@ from .run import Job, Result, undone
 Find = Callable[[], Credentials]
 
 
-class ActiveKey(Protocol):
-    """The key that an SDK uses for a profile."""
+class _ActiveKey(Protocol):
+    """The key that an SDK uses for a profile, and what the person should know of it."""
 
     @property
-    def profile(self) -> str:
-        """The profile's name."""
+    def profile(self) -> str: ...
 
     @property
-    def pair(self) -> Credentials:
-        """What it signs in with."""
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What the person should know of it."""
-
-    @property
-    def trail(self) -> Sequence[str]:
-        """Why it is this one, for -v."""
+    def pair(self) -> Credentials: ...
 
 
-class StaticProfile(Protocol):
+class _StaticProfile(Protocol):
     """A profile that should hold a user's key; `note` says why `pair` is None."""
 
     @property
-    def profile(self) -> str:
-        """Its name."""
+    def profile(self) -> str: ...
 
     @property
-    def pair(self) -> Credentials | None:
-        """What it holds."""
+    def pair(self) -> Credentials | None: ...
 
     @property
-    def note(self) -> str:
-        """What is odd about it."""
+    def note(self) -> str: ...
+
+
+K = TypeVar("K", bound=_ActiveKey)
 
 
 @dataclass
@@ -65,13 +55,13 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Finder:
+class Finder(Generic[K]):
     """Finds keys by profile. `active` gives the key of a profile, None being the one in force, and raises Problem;
     `profiles` gives all that hold a key in the files; `tell` is called with each key that was asked for by name."""
 
-    active: Callable[[str | None], ActiveKey]
-    profiles: Callable[[], Sequence[StaticProfile]]
-    tell: Callable[[ActiveKey], None]
+    active: Callable[[str | None], K]
+    profiles: Callable[[], Sequence[_StaticProfile]]
+    tell: Callable[[K], None]
     exclude: Sequence[str]
 
     def named(self, profiles: Sequence[str | None]) -> Keys:
@@ -113,7 +103,7 @@ class Finder:
             keys.jobs.append((list(dict.fromkeys(names)), partial(self._pair, names[0])))
         return keys
 
-    def _unread(self, fact: StaticProfile) -> Result:
+    def _unread(self, fact: _StaticProfile) -> Result:
         problem = Problem(f"profile {fact.profile}: {fact.note}", Hint("status"))
         try:
             self._pair(fact.profile)
