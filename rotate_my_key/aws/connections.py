@@ -249,7 +249,6 @@ class _Counted(io.RawIOBase):
         self._sock, self._raw = sock, raw
 
     def readable(self) -> bool:
-        """It is for reading."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:

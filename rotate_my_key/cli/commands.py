@@ -101,7 +101,6 @@ class _Policy(click.Command):
 
 @click.pass_context
 def _show_settings(context: click.Context) -> Any:
-    """`config` without a command."""
     if context.invoked_subcommand is None:
         return context.invoke(COMMANDS["config"].commands["show"], as_json=False)  # type: ignore[attr-defined]
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -66,7 +66,6 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
         return words[:-1] if typed and words and words[-1] == typed else words, typed
 
     def format_completion(self, item: CompletionItem) -> str:
-        """One line."""
         return f"{item.value}\t{item.help or ''}"
 
 
@@ -83,11 +82,14 @@ class _Completing(click.Group):
     def __init__(self, program: click.Group, app: App, shell: str) -> None:
         super().__init__(program.name, params=program.params, context_settings=program.context_settings)
         self._program = program
-        self._types = {"setting": _Setting(), "hook": _Hook(app), "key_id": _KeyId(app)}
+        self._types = {
+            "setting": _Offered(_settings),
+            "hook": _Offered(partial(_hooks, app)),
+            "key_id": _Offered(partial(_key_ids, app)),
+        }
         self._profile = partial(_Profile, app, quotes=shell != "bash")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """See click."""
         return self._program.list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -136,58 +138,47 @@ class _Profile(click.types.StringParamType):
         self._app, self._quotes, self._every = app, quotes, every
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The profiles of both files."""
         found = dict.fromkeys(name for name, has_key in _profiles(self._app) if self._every or has_key)
         names = (name for name in found if name.startswith(incomplete) and name.isprintable())
         return [CompletionItem(name) for name in names if self._quotes or _PLAIN.fullmatch(name)]
 
 
-class _Setting(click.types.StringParamType):
-    """A setting's name."""
+class _Offered(click.types.StringParamType):
+    """One of the names that `offer` gives, each with what it means."""
+
+    def __init__(self, offer: Callable[[], Mapping[str, str | None]]) -> None:
+        self._offer = offer
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those of the table."""
-        from ..settings import TABLE
-
-        return [CompletionItem(name) for name in TABLE if name.startswith(incomplete)]
+        return [CompletionItem(name, help=text) for name, text in self._offer().items() if name.startswith(incomplete)]
 
 
-class _Hook(click.types.StringParamType):
-    """The name of a command of [after_rotate]."""
+def _settings() -> dict[str, str | None]:
+    from ..settings import TABLE
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those of the person's settings; none if they cannot be read."""
-        from ..settings import after_rotate
-
-        with suppress(Problem):
-            names = [hook.name for hook in after_rotate(self._app.paths.config_file)]
-            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        return []
+    return dict.fromkeys(TABLE)
 
 
-class _KeyId(click.types.StringParamType):
-    """The id of a key that can be deleted: one that no profile here has."""
+def _hooks(app: App) -> dict[str, str | None]:
+    """The commands of [after_rotate]; none if the settings cannot be read."""
+    from ..settings import after_rotate
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    with suppress(Problem):
+        return {hook.name: None for hook in after_rotate(app.paths.config_file)}
+    return {}
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those that `status` last saw; AWS is not asked."""
-        from ..state.history import FileCache
 
-        paths = self._app.paths
-        rows = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load().rows
-        known = {row.get("key_id") for row in rows}
-        found = {
-            other["key_id"]: f"{row['user']}, {other['status'].lower()}"
-            for row in rows
-            for other in row.get("others") or ()
-            if other["key_id"] not in known and other["key_id"].startswith(incomplete)
-        }
-        return [CompletionItem(key_id, help=text) for key_id, text in found.items()]
+def _key_ids(app: App) -> dict[str, str | None]:
+    """The keys that can be deleted, those that no profile here has, as `status` last saw them; AWS is not asked."""
+    from ..state.history import FileCache
+
+    paths = app.paths
+    rows = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load().rows
+    known = {row.get("key_id") for row in rows}
+    others = [(row["user"], other) for row in rows for other in row.get("others") or ()]
+    return {
+        other["key_id"]: f"{user}, {other['status'].lower()}" for user, other in others if other["key_id"] not in known
+    }
 
 
 # The command

@@ -84,13 +84,11 @@ class _Watched(App):
     terminal = True
 
     def confirm(self, question: str, **more: Any) -> bool:
-        """Yes."""
         time.sleep(self.pause)
         self.complain(f"{question} y")
         return True
 
     def choose(self, question: str, letters: str, **more: Any) -> str:
-        """The first."""
         return letters[0] if self.confirm(question) else ""
 
     def show_problem(self, problem: Problem | Interrupted, prefix: str = "", profile: str = "") -> None:

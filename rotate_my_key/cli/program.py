@@ -58,7 +58,6 @@ class _Program(click.Group):
     """The commands, loaded lazily; without one it is `rotate`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of --help."""
         return COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -72,7 +71,6 @@ class _Program(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands in groups, without loading them."""
         for title, rows in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl(list(rows.items()))

@@ -246,7 +246,6 @@ class Wiring:
         )
 
     def _signing(self, profile: str | None) -> SigningStrategy:
-        """Who signs the IAM calls for a profile's user."""
         from ..aws.signin import SigningStrategy
 
         settings = self._app.settings

@@ -115,7 +115,6 @@ class Online:
     # What AWS said
 
     def _no_user(self, who: Identity) -> Finding:
-        """Root, or a role."""
         if not who.is_root:
             message = f"{who.arn} is not an IAM user"
             return Finding(Level.BROKEN, "not-a-user", message, Hint("status"), self._where)
@@ -172,7 +171,6 @@ class Online:
                     return
 
     def _second(self, look: Look, key_id: str, account: IamAccount) -> Finding:
-        """The other key."""
         key = next(key for key in look.keys if key.key_id == key_id)
         who, age = look.identity.user, f"{(look.now - key.created).days} days old"
         name = self._active.profile

@@ -138,7 +138,6 @@ def _wrong_bundle(computer: Computer, value: str) -> str:
 
 
 def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
-    """What the profile sets, and where."""
     if not isinstance(computer.profiles, Problem):
         for file, section in computer.profiles.sections_of(computer.name):
             if "ca_bundle" in file.settings[section]:

@@ -314,7 +314,6 @@ class Lock:
         self.waited = False
 
     def __enter__(self) -> Lock:
-        """Take the lock, waiting for it if need be."""
         try:
             self._fd = os.open(self._path, os.O_CREAT | WRITE | NO_FOLLOW, 0o600)
             self._take()
@@ -326,7 +325,6 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the lock; closing the file does it."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

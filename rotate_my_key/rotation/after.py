@@ -236,7 +236,6 @@ class After:
         return mine if len(mine) == len(held) else []
 
     def _load(self, name: str) -> Note | None:
-        """A note that can be read."""
         with suppress(Problem):
             return self.notes.load(name)
         return None
