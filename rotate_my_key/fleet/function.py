@@ -42,7 +42,7 @@ from .enforce_plan import EnforceContext, check, plan_run
 from .handover import finder, waiting
 from .judge import addresses
 from .messages import Channels, Renderer
-from .model import AccountSurvey, AwsAccount, Finder
+from .model import AccountSurvey, AwsAccount, Finder, FleetUser
 from .notify import channels_of
 from .reissue import ReissueContext, ReissueRequest, hand_over, keymaker, plan_reissue
 from .reissue import tell as tell_of
@@ -50,7 +50,7 @@ from .remind import RemindContext, prepare, preview
 from .remind import remind as send
 from .report import ReportOrigin, keep, make, stem
 from .rules import Act
-from .survey import ReportWait, accounts_of, resolved, survey_accounts
+from .survey import ReportWait, accounts_of, at_work, resolved, survey_accounts
 from .users import UserLook
 
 
@@ -170,7 +170,7 @@ def remind(job: FunctionRun) -> Result:
     """Owners and admins are told. Raises Problem too if no admin got the digest: that they hear nothing is the sign
     that something is wrong, and they would look in vain for what. A run for one account of many sends the admins no
     digest: each would get one an account."""
-    surveys = _surveyed(job, recalls=True)
+    surveys = _surveyed(job, recalls=at_work)
     job.settings = resolved(job.assembly.organization, job.settings)
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now, job.places)
     renderer, audit = job.renderer(), job.audit("remind")
@@ -382,7 +382,7 @@ def _about(act: Act, account: AwsAccount) -> str:
     return f"{act.key.key_id or 'a key'} of {act.user.name} in {account}"
 
 
-def _surveyed(job: FunctionRun, *, recalls: bool = False) -> list[AccountSurvey]:
+def _surveyed(job: FunctionRun, recalls: Callable[[FleetUser], bool] = lambda user: False) -> list[AccountSurvey]:
     """All accounts. Raises Problem if none could be checked, for want of rights or of time."""
     patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
     surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience, recalls=recalls)

@@ -536,6 +536,7 @@ class KeyCounts:
     keys: int
     unused: int
     uncertain: int
+    recalled: int
     standings: Mapping[Status, int]
 
 
@@ -551,6 +552,7 @@ def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
         keys=len(rows),
         unused=sum(row.unused for row in rows),
         uncertain=sum(bool(row.uncertain) for row in rows),
+        recalled=sum(bool(row.recall) for row in rows),
         standings={each: standings[each] for each in Status},
     )
 

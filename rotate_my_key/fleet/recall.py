@@ -10,10 +10,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from enum import Enum
 from functools import partial
 
@@ -245,49 +244,3 @@ def _line(found: UserLook, key: FleetKey, recall: Recall, settings: FleetSetting
 
 def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y}"
-
-
-@dataclass(frozen=True, slots=True)
-class RecallCurve:
-    """One recall: users by what became of them, and how many had answered `by_day`, in all, at the end of each day.
-    `rotated`: they have a younger key (of which `both` have an old one, too, that still works); `off`: no key of theirs
-    works."""
-
-    recall: Recall
-    users: int
-    rotated: int
-    both: int
-    open: int
-    off: int
-    by_day: tuple[tuple[date, int], ...]
-
-
-def curves(found: Iterable[UserLook]) -> list[RecallCurve]:
-    """The recalls whose marks these users have, the latest first."""
-    by_recall: dict[Recall, list[UserLook]] = {}
-    for each in found:
-        if (recall := read_recall(each.user.tags)) and not each.exempt:
-            same = next((one for one in by_recall if (one.reason, one.by) == (recall.reason, recall.by)), recall)
-            by_recall.setdefault(same, []).append(each)
-    made = [_curve(recall, users) for recall, users in by_recall.items()]
-    return sorted(made, key=lambda curve: curve.recall.at, reverse=True)
-
-
-def _curve(recall: Recall, users: list[UserLook]) -> RecallCurve:
-    days: Counter[date] = Counter()
-    rotated = both = still = off = 0
-    for each in users:
-        mark = read_recall(each.user.tags) or recall
-        active = [key for key in each.user.keys if key.active]
-        younger = [key.created for key in active if key.created >= mark.at]
-        older = [key for key in active if key.created < mark.at]
-        if younger:
-            rotated, both = rotated + 1, both + bool(older)
-            days[min(younger).date()] += 1
-        else:
-            still, off = still + bool(older), off + (not older)
-    total, by_day = 0, []
-    for each_day in sorted(days):
-        total += days[each_day]
-        by_day.append((each_day, total))
-    return RecallCurve(recall, len(users), rotated, both, still, off, tuple(by_day))

@@ -17,13 +17,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 from .. import __version__
 from ..core.errors import WrongUsage
 from ..core.hints import Hint
+from ..core.model import Recall, read_recall
 from ..core.policy import format_duration, join, number, span, stamp
 from ..settings.fleet import WHO, Exempt, FleetSettings, Rule, Who
 from .judge import (
@@ -37,13 +38,15 @@ from .judge import (
     SignIn,
     Status,
     count,
+    exempt,
     figures,
     histogram,
     judge,
+    owner_of,
     sign_ins,
 )
 from .messages import day, used
-from .model import AccountSurvey, AwsAccount
+from .model import AccountSurvey, AwsAccount, FleetUser, Owner
 from .survey import first_code
 
 T = TypeVar("T")
@@ -153,8 +156,55 @@ def _kind(key: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallCurve:
+    """One recall: `users` by what became of them, and how many had answered `by_day`, in all, at the end of each day.
+    `rotated`: they have a younger key (of which `both` have an old one, too, that still works); `still` have none, each
+    with account and owner; of the others no key works."""
+
+    recall: Recall
+    users: int
+    rotated: int
+    both: int
+    still: Sequence[tuple[AwsAccount, str, Owner]]
+    by_day: Sequence[tuple[date, int]]
+
+    @property
+    def off(self) -> int:
+        """Users of whom no key works."""
+        return self.users - self.rotated - len(self.still)
+
+
+def curves(
+    surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime
+) -> list[RecallCurve]:
+    """The recalls that the tags of all users tell of, the latest first; whoever is exempt is in none."""
+    found: dict[tuple[str, datetime], list[tuple[Recall, AwsAccount, FleetUser]]] = {}
+    for account, user in ((survey.account, user) for survey in surveys for user in survey.users):
+        if (recall := read_recall(user.tags)) and not exempt(user, settings.exempt, None, now.date()):
+            found.setdefault((recall.reason, recall.by), []).append((recall, account, user))
+    made = (_curve(marks, settings, mapping) for marks in found.values())
+    return sorted(made, key=lambda curve: curve.recall.at, reverse=True)
+
+
+def _curve(
+    marks: Sequence[tuple[Recall, AwsAccount, FleetUser]], settings: FleetSettings, mapping: Mapping[str, str]
+) -> RecallCurve:
+    days, both, still, total = Counter[date](), 0, [], 0
+    for recall, account, user in marks:
+        active = [key.created for key in user.keys if key.active]
+        younger = [created for created in active if created >= recall.at]
+        if younger:
+            days[min(younger).date()] += 1
+            both += len(younger) < len(active)
+        elif active:
+            still.append((account, user.name, owner_of(user, settings.owners, mapping)))
+    by_day = [(day, total := total + days[day]) for day in sorted(days)]
+    return RecallCurve(marks[0][0], len(marks), total, both, sorted(still, key=lambda each: each[:2]), by_day)
+
+
+@dataclass(frozen=True, slots=True)
 class KeyReport:
-    """What a report tells; `now` is when it was made."""
+    """What a report tells; `now` is when it was made; `recalls` are None if the tags of all users were not read."""
 
     now: datetime
     settings: FleetSettings
@@ -166,6 +216,7 @@ class KeyReport:
     ages: Sequence[AgeBar]
     origin: ReportOrigin
     change: ReportChange | None
+    recalls: Sequence[RecallCurve] | None = None
 
     @property
     def listed(self) -> Sequence[Row]:
@@ -190,6 +241,8 @@ def make(
     now: datetime,
     origin: ReportOrigin = ReportOrigin(),  # noqa: B008  it cannot be changed
     earlier: Earlier | None = None,
+    *,
+    recalls: bool = False,
 ) -> KeyReport:
     """Judge all keys; `mapping` has the addresses of owners (see owners.py)."""
     rows, fails = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
@@ -204,6 +257,7 @@ def make(
         histogram(rows, settings.policy),
         origin,
         compare(earlier, surveys, rows) if earlier else None,
+        curves(surveys, settings, mapping, now) if recalls else None,
     )
 
 
@@ -222,6 +276,7 @@ def values(report: KeyReport) -> dict[str, Any]:
         "sign_ins": _Each(report.sign_ins, _sign_in),
         "since": _since(report.change) if report.change else None,
         "keys": _Each(report.rows, _key),
+        **({} if report.recalls is None else {"recalls": [_recall(curve) for curve in report.recalls]}),
     }
 
 
@@ -236,7 +291,7 @@ def _counts(counts: KeyCounts) -> dict[str, int]:
     return {
         **{name: getattr(counts, name) for name in ("accounts", "failed", "users", "with_keys", "keys")},
         **{standing.value: number for standing, number in counts.standings.items()},
-        **{name: getattr(counts, name) for name in ("unused", "uncertain")},
+        **{name: getattr(counts, name) for name in ("unused", "uncertain", "recalled")},
     }
 
 
@@ -249,6 +304,16 @@ def _control(control: Control, figure: Figure) -> dict[str, Any]:
 def _age(bar: AgeBar) -> dict[str, Any]:
     ends = {"from": format_duration(bar.start), "to": format_duration(bar.end) if bar.end is not None else None}
     return {**ends, "verdict": bar.verdict.value, "keys": bar.keys, "exempt": bar.exempt}
+
+
+def _recall(curve: RecallCurve) -> dict[str, Any]:
+    numbers = {name: getattr(curve, name) for name in ("users", "rotated", "both", "off")}
+    still = [
+        {"account": account.number, "user": user, "owner": owner.address or owner.name}
+        for account, user, owner in curve.still
+    ]
+    days = [{"day": str(day), "rotated": many} for day, many in curve.by_day]
+    return {**curve.recall.row, **numbers, "open": len(still), "days": days, "open_users": still}
 
 
 def _since(change: ReportChange) -> dict[str, Any]:
@@ -322,8 +387,8 @@ def _key(row: Row) -> dict[str, Any]:
         "created": stamp(key.created),
         "exact": row.exact,
         "age_days": row.age.days,
-        "due": stamp(row.policy.due_at(key.created)),
-        "overdue": stamp(row.policy.overdue_at(key.created)),
+        "due": stamp(row.due_at),
+        "overdue": stamp(row.overdue_at),
         "last_use": {"at": stamp(use.at), "service": use.service, "region": use.region} if use else None,
         "unused": row.unused,
         "exempt": row.exempt,
@@ -333,6 +398,7 @@ def _key(row: Row) -> dict[str, Any]:
         "uncertain": row.uncertain,
         "owner": {"name": row.owner.name, "address": row.owner.address, "how": row.owner.how},
         "cis": [control.number for control in row.fails],
+        "recall": row.recall.row if row.recall else None,
     }
 
 
@@ -340,6 +406,7 @@ _HEAD = (
     *("verdict", "account", "account_name", "user", "arn", "key_id", "active", "created", "exact", "age_days"),
     *("last_used", "last_used_service", "last_used_region", "unused", "exempt", "uncertain"),
     *("owner", "owner_address", "cis", "problem", "exempt_until", "exempt_by", "exempt_ended"),
+    *("recalled", "recalled_until", "recall_reason"),
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -374,6 +441,8 @@ def _cells(key: Mapping[str, Any]) -> dict[str, str]:
     use = key["last_use"] or {"at": "unknown", "service": "", "region": ""}
     flat = {"last_used": use["at"], "last_used_service": use["service"], "last_used_region": use["region"]}
     flat |= {"owner": key["owner"]["name"], "owner_address": key["owner"]["address"], "cis": " ".join(key["cis"])}
+    call = key["recall"] or {"at": "", "by": "", "reason": ""}
+    flat |= {"recalled": call["at"], "recalled_until": call["by"], "recall_reason": call["reason"]}
     return {name: safe(_plain(value)) for name, value in {**key, **flat}.items() if name in _HEAD}
 
 
@@ -395,6 +464,12 @@ def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
     yield _chart("Ages of active keys, without root", ages)
     standings = report.counts.standings.items()
     yield _chart("Verdicts", [(each.value, {each.value: number}) for each, number in standings])
+
+
+def _answers(curve: RecallCurve) -> Iterator[dict[str, Any]]:
+    """None where nobody has rotated."""
+    if curve.by_day:
+        yield _chart("Users who have rotated, by day", [(str(day), {"fresh": many}) for day, many in curve.by_day])
 
 
 def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> dict[str, Any]:
@@ -503,6 +578,7 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
         "charts": list(_charts(report)),
         "benchmark": BENCHMARK,
         "versions": VERSIONS,
+        "recalls": [(curve, list(_answers(curve))) for curve in report.recalls or ()],
         "compared": list(_compared(report)),
         "changed": list(_changed(report.change)),
         "failed": [survey for survey in surveys if survey.problem],

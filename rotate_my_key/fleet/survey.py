@@ -114,6 +114,11 @@ class Details:
     trouble: Problem | None = None
 
 
+def at_work(user: FleetUser) -> bool:
+    """Whether a user has a key that works."""
+    return any(key.active for key in user.keys)
+
+
 def survey_accounts(
     organization: AwsOrganization,
     settings: FleetSettings,
@@ -121,14 +126,14 @@ def survey_accounts(
     waiting: ReportWait,
     *,
     exact: bool = False,
-    recalls: bool = False,
+    recalls: Callable[[FleetUser], bool] = lambda user: False,
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
 ) -> list[AccountSurvey]:
     """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order. The keys
-    of those are listed who need attention, or with `exact` of everybody who has one. With `recalls` the tags of all who
-    have one that works are read: they say whether IT has recalled it. Raises Problem if it cannot be known which
-    accounts there are."""
+    of those are listed who need attention, or with `exact` of everybody who has one. The tags of those for whom
+    `recalls` says so are read whatever the ages of their keys: they say whether IT has recalled them. Raises Problem if
+    it cannot be known which accounts there are."""
     answering = map(Answering, [waiting.monotonic] * 2)
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, recalls, *answering)
     accounts = meant(accounts_of(organization, settings.accounts), settings)
@@ -198,7 +203,7 @@ class _SurveyRun(NamedTuple):
     now: datetime
     waiting: ReportWait
     exact: bool
-    recalls: bool
+    recalls: Callable[[FleetUser], bool]
     reports: Answering
     lists: Answering
 
@@ -212,10 +217,6 @@ class _SurveyRun(NamedTuple):
             for key in user.keys
             if key.active
         )
-
-    def asks(self, user: FleetUser) -> bool:
-        """Whether the tags of a user are read whatever the ages of their keys."""
-        return self.recalls and any(key.active for key in user.keys)
 
     def meant(self, user: FleetUser) -> bool:
         """Whether a user may be one of those that are asked for."""
@@ -264,7 +265,7 @@ class _AccountLook:
                     if not self.run.meant(user):
                         continue
                     needed = more or (self.run.exact and user.keys) or self.run.attention(user)
-                    if not needed and self.run.asks(user):
+                    if not needed and self.run.recalls(user):
                         needed = True
                         self.tags_first.add(user.arn)
                     self.users.append((user, not user.is_root and bool(needed)))
@@ -323,7 +324,7 @@ class _AccountLook:
             if isinstance(problem, TryLater) or self.source is SurveySource.LISTS:
                 return self._unlooked(user, problem)
             trouble = problem
-        if not self.run.attention(user) and not self.run.asks(user):
+        if not self.run.attention(user) and not self.run.recalls(user):
             return Details(user, trouble=trouble)
         try:
             user = user if user.arn in self.tags_first else self._with_tags(user)

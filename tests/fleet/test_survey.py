@@ -15,7 +15,7 @@ from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Thrott
 from rotate_my_key.core.model import RECALL_KEY, LastUse, Recall
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
-from rotate_my_key.fleet.survey import ReportWait, survey_accounts
+from rotate_my_key.fleet.survey import ReportWait, at_work, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Rule, Who
 
 from .fakes import NOW, FakeDirectory, FakeOrganization, spoil
@@ -247,11 +247,11 @@ def test_a_recall_is_read_of_everybody_only_where_that_is_asked_for(directory: F
     assert called(one(directory), "alice").tags is None
     assert directory.calls == Counter(request_report=1, report=1)
     directory.calls.clear()
-    survey = one(directory, recalls=True)
+    survey = one(directory, recalls=at_work)
     assert called(survey, "alice").keys[0].key_id and called(survey, "alice").tags == marked
     assert directory.calls == Counter(request_report=1, report=1, tags=2, keys=1)
     spoil(directory, "tags", TryLater("throttled"))
-    assert one(directory, recalls=True).notes[-1].startswith("the tags of one user are unknown")
+    assert one(directory, recalls=at_work).notes[-1].startswith("the tags of one user are unknown")
 
 
 # What breaks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -206,20 +207,38 @@ def test_a_reminder_tells_the_truth_once(shop: Firm, age: int, told: str, enforc
     assert not enforced or ":y" in shop.aws.tags("erin")[TAG]
 
 
-def test_the_report_shows_the_curve(shop: Firm) -> None:
-    """How many were recalled, have rotated, are open."""
-    late(shop, "alice")
-    late(shop, "bob")
+def test_the_report_shows_who_has_answered(shop: Firm) -> None:
+    """How many were recalled, have rotated, are open, and their names and owners, in every form;
+    the keys that are open are overdue, whatever their age. Without `--recalls` the tags of young keys are not read."""
+    marked(shop, "alice", 3, -1)
+    marked(shop, "bob", 3, -1)
     shop.aws.add_key("alice", timedelta(days=2))
-    done = shop.it.run("fleet", "report", "--recalls", "--json")
-    (curve,) = done.json["recalls"]
+    report = ("fleet", "report", "--recalls")
+    done = shop.it.run(*report, "--json").json
+    (curve,) = done["recalls"]
     assert [curve[name] for name in ("users", "rotated", "both", "open", "off")] == [2, 1, 1, 1, 0]
-    assert (
-        "2 users: 1 rotated (1 with an old key that still works), 1 open"
-        in shop.it.run("fleet", "report", "--recalls").out
+    open_user = {"account": shop.aws.account, "user": "bob", "owner": "bob@example.com"}
+    assert (curve["open_users"], done["counts"]["recalled"], done["counts"]["overdue"]) == ([open_user], 2, 2)
+    (key,) = [key for key in done["keys"] if key["user"] == "bob"]
+    assert (key["verdict"], key["overdue"], key["recall"]["reason"]) == (
+        "overdue",
+        key["recall"]["at"],
+        "incident 4711",
     )
-    quiet = shop.it.run("fleet", "report", "--recalls", "--check", "-q")
-    assert (quiet.code, quiet.out) == (0, "")
+    text = shop.it.run(*report).out
+    assert "2 users: 1 rotated (1 with an old key that still works), 1 open" in text
+    assert "2 overdue (2 recalled)" in text and f"open: bob in {shop.aws.account} (bob@example.com)" in text
+    assert "recalled on 20" in text and ": incident 4711" in text
+    page = shop.it.run(*report, "--html").out
+    assert '<h2 id="recalls">Recalls</h2>' in page and 'aria-label="Users who have rotated, by day' in page
+    assert page.count("bob@example.com") > 1 and "to be replaced by" in page
+    rows = list(csv.DictReader(shop.it.run(*report, "--csv").out.splitlines()))
+    assert [row["recall_reason"] for row in rows if row["user"] == "bob"] == ["incident 4711"]
+    quiet = shop.it.run(*report, "--check", "-q")
+    assert (quiet.code, quiet.out) == (3, "")
+    assert shop.it.run("fleet", "report", "--check", "-q").code == 0
+    one = shop.it.run(*report, "--user", "alice").out
+    assert "1 user: 1 rotated" in one and "bob" not in one
 
 
 @pytest.mark.parametrize("tag", ["", "tag = team-memory\n"])

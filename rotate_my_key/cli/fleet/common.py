@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from ...files.write import make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, private_file
 from ...fleet.judge import addresses
-from ...fleet.model import AccountSurvey
+from ...fleet.model import AccountSurvey, FleetUser
 from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
 from ...settings.fleet import FleetSettings, Who
@@ -207,7 +207,12 @@ def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> 
 
 
 def surveyed(
-    app: App, settings: FleetSettings, assembly: Assembly, *, exact: bool = False, recalls: bool = False
+    app: App,
+    settings: FleetSettings,
+    assembly: Assembly,
+    *,
+    exact: bool = False,
+    recalls: Callable[[FleetUser], bool] = lambda user: False,
 ) -> tuple[list[AccountSurvey], Mapping[str, str], datetime]:
     """What was found in all accounts, with the addresses of owners and AWS's time."""
     mapping = addresses(settings.owners)

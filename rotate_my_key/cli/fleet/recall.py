@@ -17,7 +17,7 @@ from ...fleet.judge import addresses
 from ...fleet.messages import Renderer
 from ...fleet.notices import some
 from ...fleet.notify import channels_of
-from ...fleet.recall import RecallCurve, RecalledUser, RecallScope, RecallState
+from ...fleet.recall import RecalledUser, RecallScope, RecallState
 from ...fleet.revoke import RevokeContext
 from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
@@ -197,23 +197,3 @@ def _json(
         "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in broken],
         "untold": [problem_json(problem) for problem in untold],
     }
-
-
-# For `fleet report --recalls`
-
-
-def curve_json(curve: RecallCurve) -> dict[str, Any]:
-    """One recall for `fleet report --json`."""
-    numbers = {name: getattr(curve, name) for name in ("users", "rotated", "both", "open", "off")}
-    return {**curve.recall.row, **numbers, "days": [{"day": f"{day}", "rotated": many} for day, many in curve.by_day]}
-
-
-def curve_text(curve: RecallCurve, now: datetime) -> Iterator[str]:
-    """The same for a terminal, with a bar for each day."""
-    recall, both = curve.recall, f" ({curve.both} with an old key that still works)" if curve.both else ""
-    yield f"Recall of {clock(recall.at, now)}, to be replaced by {clock(recall.by, now)}: {recall.reason}"
-    off = f"{curve.off} without a key"
-    yield f"  {number(curve.users, 'user')}: {curve.rotated} rotated{both}, {curve.open} open, {off}"
-    for day, many in curve.by_day:
-        share = many / curve.users
-        yield f"  {day}  {'#' * round(share * 40):40}  {share:4.0%}"

@@ -22,7 +22,7 @@ from ...fleet.notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark,
 from ...fleet.notify import Unset, channels_of
 from ...fleet.remind import RemindContext, RemindResult, prepare, preview
 from ...fleet.remind import remind as send
-from ...fleet.survey import first_code, resolved
+from ...fleet.survey import at_work, first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
 from .common import (
@@ -65,7 +65,7 @@ def remind(
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
-        surveys, mapping, now = surveyed(app, settings, assembly, recalls=True)
+        surveys, mapping, now = surveyed(app, settings, assembly, recalls=at_work)
         if not any(survey.problem for survey in surveys):
             check_chosen(app, user, account, seen(surveys))
         settings = resolved(assembly.organization, settings)

@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,34 +13,27 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ...core.errors import Problem, WrongUsage, explain
+from ...core.errors import WrongUsage, explain
 from ...core.hints import Hint
-from ...core.policy import day, format_duration, mask, number, span, used
-from ...fleet.assembly import Assembly
+from ...core.policy import clock, day, format_duration, mask, number, span, used
 from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
-from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earlier, stem, table, values
-from ...fleet.survey import first_code
-from ...settings.fleet import FleetSettings
+from ...fleet.report import KeyReport, RecallCurve, ReportOrigin, keep, make, page, read_earlier, stem, table, values
 from ..app import App
 from .common import (
     check_chosen,
     chosen,
-    open_audit,
     open_fleet,
     seen,
     stoppable,
     surveyed,
     tell_failed,
     tell_left_out,
-    warn,
 )
 
-if TYPE_CHECKING:  # loaded where they are needed: for the terminal, with --recalls
+if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.console import Console
     from rich.table import Table
-
-    from ...fleet.recall import RecallCurve
 
 
 _STYLES = {
@@ -54,6 +46,7 @@ _STYLES = {
     "inactive": "dim",
 }
 _WIDEST = 40  # of the bars, in columns
+_LISTED = 30  # users who are open; --json has all
 _PIPE_WIDTH = 200  # where there is no terminal to fit into
 _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
 
@@ -81,39 +74,33 @@ def report(
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         settings = chosen(app, replace(settings, include=()), user, account)  # [include] is for what is sent and done
-        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
+        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact, recalls=lambda user: recalls)
         if not any(survey.problem for survey in surveys):
             check_chosen(app, user, account, seen(surveys))
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
-    found = make(surveys, settings, mapping, now, origin, earlier)
-    called, unread = _recalls(app, settings, assembly, mapping) if recalls else (None, [])
+    found = make(surveys, settings, mapping, now, origin, earlier, recalls=recalls)
     if out:
         for file in keep(found, stem(found), partial(_write, out), every=every):
             app.out(f"{file.sha256}  {file.name}")
     elif not (least and app.quiet):  # a script looks at the exit code alone
-        _put(app, found, called, every=every, as_json=as_json, as_csv=as_csv, as_html=as_html)
-    if called is not None and not as_json and not (least and app.quiet):
-        from .recall import curve_text
-
+        _put(app, found, every=every, as_json=as_json, as_csv=as_csv, as_html=as_html)
+    if found.recalls is not None and not as_json and not (least and app.quiet):
         tell = app.say if as_csv or as_html or out else app.out
-        for line in (line for each in called for line in curve_text(each, now)):
-            tell(line)
-        if not called and not unread:
+        for line in (line for each in found.recalls for line in _curve(each, now)):
+            tell(_printable(line))
+        if not found.recalls and not found.code:
             app.say("No user is recalled.")
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
-    return found.check(least) if least else first_code([found.code, *(problem.code for problem in unread)])
+    return found.check(least) if least else found.code
 
 
-def _put(app: App, found: KeyReport, called: Sequence[RecallCurve] | None, *, every: bool, **form: bool) -> None:
-    """In the form that was asked for; recalls are in the JSON, if they were read."""
+def _put(app: App, found: KeyReport, *, every: bool, **form: bool) -> None:
+    """In the form that was asked for."""
     if form["as_json"]:
-        from .recall import curve_json
-
-        recalls = {} if called is None else {"recalls": [curve_json(each) for each in called]}
-        app.json({**values(found), **recalls})
+        app.json(values(found))
     elif form["as_csv"]:
         app.put(table(found))
     elif form["as_html"]:
@@ -122,19 +109,19 @@ def _put(app: App, found: KeyReport, called: Sequence[RecallCurve] | None, *, ev
         app.out(report_text(found, app, every=every), exact=True)
 
 
-def _recalls(
-    app: App, settings: FleetSettings, assembly: Assembly, mapping: Mapping[str, str]
-) -> tuple[list[RecallCurve], list[Problem]]:
-    """Every recall that a user's tag has, and what cannot be looked at, which is said."""
-    from ...fleet.recall import RecallScope, curves, look_around
-    from ...fleet.revoke import RevokeContext
-
-    tools = RevokeContext(assembly.organization, settings, open_audit(app, assembly, "report"), assembly.now)
-    with app.waiting("reading the tags of every user"):
-        users, broken = look_around(tools, RecallScope(), mapping, time.sleep)
-    for about_, problem in broken:
-        warn(app, f"recalls of {about_} are unknown: {problem.message}")
-    return curves(users), [problem for _, problem in broken]
+def _curve(curve: RecallCurve, now: datetime) -> Iterator[str]:
+    """A recall for a terminal: a bar for each day, and who is still open."""
+    recall, both = curve.recall, f" ({curve.both} with an old key that still works)" if curve.both else ""
+    yield f"Recall of {clock(recall.at, now)}, to be replaced by {clock(recall.by, now)}: {recall.reason}"
+    off = f"{curve.off} without a key"
+    yield f"  {number(curve.users, 'user')}: {curve.rotated} rotated{both}, {len(curve.still)} open, {off}"
+    for each_day, many in curve.by_day:
+        share = many / curve.users
+        yield f"  {each_day}  {'#' * round(share * _WIDEST):{_WIDEST}}  {share:4.0%}"
+    for account, user, owner in curve.still[:_LISTED]:
+        yield f"  open: {user} in {account} ({owner.address or owner.name})"
+    if len(curve.still) > _LISTED:
+        yield f"  and {len(curve.still) - _LISTED:,} more; --json has all"
 
 
 def _bytes(path: str) -> bytes:
@@ -212,6 +199,7 @@ def _summary(report: KeyReport) -> Iterator[str]:
     )
     words = {Status.ROOT: "of root", Status.INACTIVE: "inactive"}
     kinds = [f"{keys:,} {words.get(each, each.value)}" for each, keys in counts.standings.items()]
+    kinds[1] += f" ({counts.recalled:,} recalled)" if counts.recalled else ""
     yield ", ".join([*kinds, f"{counts.unused:,} not used for {format_duration(report.settings.unused_after)}"])
     failing = [f"{seen.failed:,} fail {each.number}" for each, seen in report.figures.items() if seen.failed]
     exempt = " (the benchmark has no exemptions)" if any(seen.exempt for seen in report.figures.values()) else ""

@@ -63,6 +63,7 @@ def test_values_of_a_key(report: Make) -> None:
         "uncertain": "",
         "owner": {"name": "overdue", "address": "overdue@example.com", "how": "user name"},
         "cis": ["1.14"],
+        "recall": None,
     }
     assert (found["fresh"]["key_id"], found["fresh"]["exact"]) == (None, False)
     assert (found["unused"]["last_use"], found["unused"]["unused"]) == ({"at": None, "service": "", "region": ""}, True)
