@@ -44,7 +44,7 @@ from .signin import AuthProfile, MfaSessions, Serials
 _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException"}
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
-    (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
+    (r"iam:(CreateAccessKey|GetUser|ListGroups\w+)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
     (r"iam:(\w+LoginProfile|\w+UserPolicy)", "fleet-revoke"),
     (r"iam:(UpdateAccessKey|DeleteAccessKey|UntagUser)|logs:\w+|s3:PutObject", "fleet-enforce"),
     (

@@ -92,6 +92,11 @@ class AccountDirectory:
         except Denied:
             return None
 
+    def groups_of(self, user: str) -> frozenset[str]:
+        """ListGroupsForUser, all pages. Raises Gone, Denied."""
+        read = partial(_paged, "Groups", lambda group: str(group["GroupName"]))
+        return frozenset(self._pages(user, "iam:ListGroupsForUser", read))
+
     def has_password(self, user: str) -> bool:
         """GetLoginProfile. A user who is not there has none. Raises Denied."""
         return self._is_there("iam:GetLoginProfile", UserName=user)

@@ -247,7 +247,7 @@ DONE_WORDS = {ActionKind.DEACTIVATE: "deactivated", ActionKind.DELETE: "deleted"
 class ActionLine:
     """One key in a message. `coming` is what will be done to it, on the day `at` at the earliest; `done` what was;
     `waits`: a new key waits for its user, at `place` if that is known; `gone` is when this one is deleted at the
-    earliest. `why` is a clause."""
+    earliest; `unsure`: until when it works is not known. `why` is a clause."""
 
     account: AwsAccount
     user: str
@@ -259,6 +259,7 @@ class ActionLine:
     place: str = ""
     waits: bool = False
     gone: datetime | None = None
+    unsure: bool = False
 
     @property
     def key(self) -> str:
@@ -279,7 +280,7 @@ def done(result: ActionResult, settings: FleetSettings, now: datetime) -> Action
     act, made = result.act, result.act.kind is ActionKind.REISSUE
     why, word = (f"it is {act.why}", "") if made else (act.why, DONE_WORDS[act.kind])
     off = (
-        switched_off_at(_with_new_key(result.found, act.key, now), act.key, settings, now)
+        switched_off_at(with_new_key(result.found, act.key, now), act.key, settings, now)
         if made and result.found
         else None
     )
@@ -289,7 +290,7 @@ def done(result: ActionResult, settings: FleetSettings, now: datetime) -> Action
     return ActionLine(*told, at=off, done=word, place=result.place, waits=made, gone=gone)
 
 
-def _with_new_key(found: UserLook, key: FleetKey, now: datetime) -> UserLook:
+def with_new_key(found: UserLook, key: FleetKey, now: datetime) -> UserLook:
     """As the tag says it from now on."""
     return replace(
         found, memory={**found.memory, ref(key.key_id or ""): replace(found.known(key.key_id), reissued=now.date())}

@@ -44,7 +44,7 @@ from .judge import addresses
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount, Finder, FleetUser
 from .notify import channels_of
-from .reissue import ReissueContext, ReissueRequest, hand_over, keymaker, plan_reissue
+from .reissue import UNKNOWN_END, ReissueContext, ReissueRequest, hand_over, keymaker, old_key_end, plan_reissue
 from .reissue import tell as tell_of
 from .remind import RemindContext, prepare, preview
 from .remind import remind as send
@@ -357,8 +357,10 @@ def reissue(job: FunctionRun) -> Result:
     context = ReissueContext(places, settings, audit, token_hex(4), assembly.now, time.sleep)
     handed = hand_over(plan, directory, context)
     audit.close({plan.way.value: 1})
-    took, problems = tell_of(handed, plan.user, request.account, settings, assembly.cloud, assembly.now())
-    troubles = [*handed.notes, *(problem.message for problem in problems)]
+    end = old_key_end(plan, assembly.organization, settings, assembly.now())
+    took, problems = tell_of(handed, plan.user, request.account, settings, assembly.cloud, assembly.now(), end)
+    unsure = [f"{UNKNOWN_END}: {end.why}"] if end.why else []
+    troubles = [*handed.notes, *unsure, *(problem.message for problem in problems)]
     return {**_told(job, 1, [], troubles), "place": handed.place, "key_id": handed.key_id, "told": list(took)}
 
 

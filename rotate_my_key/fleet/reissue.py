@@ -17,26 +17,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..aws.services import AwsCloud
 from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from ..core.hints import Hint
-from ..core.model import AccessKey, Credentials, Identity, LastUse
+from ..core.model import AccessKey, Credentials, Identity, LastUse, recalled
 from ..core.policy import mask
 from ..settings.fleet import FleetSettings
 from ..state.transit import Delivered, write_delivery
-from .accounts import AccountDirectory
-from .actions import ActionLine, Maker, Notifier, ReissuedKey
+from .accounts import AccountDirectory, AwsOrganization
+from .actions import ActionLine, Maker, Notifier, ReissuedKey, with_new_key
 from .assembly import Assembly
 from .audit import AuditTrail
 from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers, waiting
 from .judge import addresses, owner_of
 from .memory import UnreadableTag
 from .messages import Channels, Renderer
-from .model import AwsAccount, Event, FleetUser
+from .model import AwsAccount, Event, FleetKey, FleetUser
 from .notify import channels
-from .users import remember_keys
+from .rules import deleted_at, switched_off_at
+from .survey import resolved
+from .users import AccountView, UserLook, look_closely, remember_keys
 
 T = TypeVar("T")
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
@@ -75,6 +77,7 @@ class ReissuePlan:
     discards: AccessKey | None = None
     gives_up: AccessKey | None = None
     replaces: str = ""
+    uses: Uses = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:
@@ -100,12 +103,50 @@ def plan_reissue(
     discards = _undelivered(record, keys, uses, now, renew=request.renew)
     there = {key.key_id for key in keys if key.active and not _was_used(uses[key.key_id])}
     if record and discards is None and record.key_id in there and not record.taken:  # it waits there still
-        return ReissuePlan(request, user, arns, ReissueMode.AGAIN, keys, record, None, None, record.replaces)
+        return ReissuePlan(request, user, arns, ReissueMode.AGAIN, keys, record, None, None, record.replaces, uses)
     left = tuple(key for key in keys if key != discards)
     gives_up = _room(request, user, left, uses)
     staying = sorted((key for key in left if key != gives_up), key=lambda key: (not key.active, key.created))
     replaces = staying[0].key_id if staying else ""  # the one in use: an active one before an inactive, the older first
-    return ReissuePlan(request, user, arns, ReissueMode.MAKE, left, record, discards, gives_up, replaces)
+    return ReissuePlan(request, user, arns, ReissueMode.MAKE, left, record, discards, gives_up, replaces, uses)
+
+
+UNKNOWN_END = "it is unknown when the old key will be deactivated"
+
+
+class OldKeyEnd(NamedTuple):
+    """When the key that is replaced will be switched off, `off`, and deleted at the earliest, by the rules of enforce,
+    whether its user has the new one then or not; None for not before that. `why` says what is not known about it."""
+
+    off: datetime | None = None
+    gone: datetime | None = None
+    why: str = ""
+
+
+def old_key_end(plan: ReissuePlan, organization: AwsOrganization, settings: FleetSettings, now: datetime) -> OldKeyEnd:
+    """What becomes of the key that is replaced, with as few calls as will do: mostly none, else the groups of this
+    user. Raises Interrupted."""
+    old = next((key for key in plan.keys if key.key_id == plan.replaces and key.active), None)
+    ages = any(each.enforce.ages for each in settings.variants)
+    number, where = plan.request.account.number, settings.accounts
+    left_out = number in where.but or (where.only and number not in where.only) or not settings.enforce.accounts
+    if old is None or left_out or not (ages or recalled(plan.user.tags, old.created, now)):
+        return OldKeyEnd()
+    try:
+        settings = resolved(organization, replace(settings, accounts=replace(where, only=(number,))))
+        if number not in settings.enforce.accounts:
+            return OldKeyEnd()
+        directory, groups = organization.directory(plan.request.account), settings.groups(now.date())
+        mine = directory.groups_of(plan.user.name) if groups else frozenset[str]()
+    except Problem as problem:
+        return OldKeyEnd(why=problem.message)
+    members = {group: frozenset({plan.user.name} if group in mine else ()) for group in groups}
+    keys = tuple(FleetKey(key.active, key.created, key.key_id, plan.uses.get(key.key_id)) for key in plan.keys)
+    found = UserLook(replace(plan.user, keys=keys), place=AccountView(plan.request.account, directory, members))
+    found = look_closely(found, plan.user.tags, settings, now, uses=False)
+    key = next(key for key in keys if key.key_id == plan.replaces)
+    off = switched_off_at(found if plan.waits else with_new_key(found, key, now), key, settings, now)
+    return OldKeyEnd(off, deleted_at(off, settings.limited(found.limit)), found.unsure)
 
 
 def _was_used(use: LastUse | None) -> bool:
@@ -384,6 +425,7 @@ def tell(
     settings: FleetSettings,
     cloud: AwsCloud,
     now: datetime,
+    end: OldKeyEnd,
 ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """Tell the owner where it waits, by the channels of [remind] owners: the place is no secret. Gives the channels
     that took it, and what went wrong. Raises WrongUsage for channels or templates that are wrong."""
@@ -391,5 +433,6 @@ def tell(
     owner = owner_of(user, settings.owners, addresses(settings.owners))
     why = f"IT has created a new key, {mask(handed.key_id)}"
     line = ActionLine(account, user.name, handed.replaces or handed.key_id, why, place=handed.place, waits=True)
+    line = replace(line, at=end.off, gone=end.gone, unsure=bool(end.why))
     notifier = Notifier(ways, settings, Renderer(settings.remind.templates, now))
     return notifier.tell(owner, [line])

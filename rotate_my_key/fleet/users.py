@@ -166,15 +166,17 @@ def look(
             return found
         tags = found.directory.tags(found.user.name)
         called = any(recalled(tags, key.created, now) for key in found.user.keys if key.active)
-        return _closely(found, tags, settings, now, uses=uses) if matter or called else found
+        return look_closely(found, tags, settings, now, uses=uses) if matter or called else found
 
     user = replace(user, password=place.passwords.get(user.name))
     return _looked(place, user, verb) or UserLook(replace(user, keys=()), place=place)
 
 
-def _closely(
+def look_closely(
     found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime, *, uses: bool
 ) -> UserLook:
+    """With what is remembered of the user, and whether they are exempt. Without `uses` their keys have their last uses
+    already."""
     directory, place, keys = found.directory, found.place, found.user.keys
     if uses:
         keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in keys)

@@ -294,6 +294,10 @@ class FakeDirectory:
         if self._user(user).keys.pop(key_id, None) is None:
             raise Gone(f"there is no key {key_id}")
 
+    def groups_of(self, user: str) -> frozenset[str]:
+        self._called("groups_of")
+        return frozenset(self._user(user).groups)
+
     def has_password(self, user: str) -> bool:
         self._called("has_password")
         return user in self.everybody and self.everybody[user].password

@@ -45,6 +45,7 @@ ACTIONS = {
     "set_active": "UpdateAccessKey",
     "delete": "DeleteAccessKey",
     "create": "CreateAccessKey",
+    "groups_of": "ListGroupsForUser",
     "has_password": "GetLoginProfile",
     "delete_password": "DeleteLoginProfile",
     "has_policy": "GetUserPolicy",
@@ -65,6 +66,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "untag": ("bob", "a"),
     "set_active": ("bob", UNKNOWN, True),
     "delete": ("bob", UNKNOWN),
+    "groups_of": ("bob",),
     "has_password": ("bob",),
     "delete_password": ("bob",),
     "has_policy": ("bob", "x"),
@@ -231,7 +233,7 @@ def test_members_of_a_group(world: World) -> None:
     """By their names."""
     world.user("eve")
     world.join("bob", "bots")
-    assert world.directory.members("bots") == {"bob"}
+    assert (world.directory.members("bots"), world.directory.groups_of("bob")) == ({"bob"}, {"bots"})
     with pytest.raises(Gone):
         world.directory.members("nix")
 

@@ -100,6 +100,7 @@ enabled = yes
 keep = 1s
 kms_key = {KMS}
 """
+LATER = "[enforce]\ndeactivate_at = 400d\naccounts = all\n"  # the old key's end is told
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def reissuing(company: Callable[..., Company], hook: str) -> Company:
     here.settings = here.settings.replace("owners = mail,", "owners = mail, topic, chat").replace(
         "admins = topic, chat", ""
     )
-    here.settings += REISSUE
+    here.settings += LATER + REISSUE
     here.desk.aws.add_bucket("keys")
     return here
 

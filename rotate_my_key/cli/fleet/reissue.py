@@ -22,8 +22,9 @@ from ...fleet import reissue as engine
 from ...fleet.audit import AuditTrail
 from ...fleet.cleanup import CleanupResult, Sweeper, cleanup_line, sweep, whereabouts
 from ...fleet.handover import waiting
+from ...fleet.messages import day as utc_day
 from ...fleet.model import AwsAccount
-from ...fleet.reissue import HandoverResult, ReissueContext, ReissuePlan, ReissueRequest
+from ...fleet.reissue import HandoverResult, OldKeyEnd, ReissueContext, ReissuePlan, ReissueRequest
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
@@ -53,10 +54,13 @@ class _Command:
     def reissue(self, user: str) -> int:
         app, settings, now = self._app, self._settings, self._assembly.now
         plan = self._plan(user)
-        for line in _intent_lines(plan, settings, now()):
+        end = engine.old_key_end(plan, self._assembly.organization, settings, now())
+        for line in _intent_lines(plan, settings, now(), end):
             app.complain(line)
+        if end.why:
+            warn(app, f"{engine.UNKNOWN_END}: {end.why}")
         if self._options["dry_run"]:
-            return self._end(plan, None, (), ())
+            return self._end(plan, None, (), (), end)
         if not self._options["yes"] and not agreed(app, "Notify the owner again?" if plan.waits else "Create the key?"):
             return 4
         account, audit = plan.request.account, self._audit()
@@ -67,10 +71,10 @@ class _Command:
         self._write_link(handed)
         try:
             with app.waiting("notifying the owner"):
-                told, problems = engine.tell(handed, plan.user, account, settings, self._assembly.cloud, now())
+                told, problems = engine.tell(handed, plan.user, account, settings, self._assembly.cloud, now(), end)
         except Problem as problem:  # the key waits all the same
             told, problems = (), (problem,)
-        return self._end(plan, handed, told, problems)
+        return self._end(plan, handed, told, problems, end)
 
     def _plan(self, user: str) -> ReissuePlan:
         options, settings = self._options, self._settings
@@ -125,10 +129,16 @@ class _Command:
         )
 
     def _end(
-        self, plan: ReissuePlan, handed: HandoverResult | None, told: tuple[str, ...], problems: tuple[Problem, ...]
+        self,
+        plan: ReissuePlan,
+        handed: HandoverResult | None,
+        told: tuple[str, ...],
+        problems: tuple[Problem, ...],
+        end: OldKeyEnd,
     ) -> int:
         if self._options["as_json"]:
-            self._app.json(_handover_json(plan, handed, told, problems))
+            off = stamp(end.off) if end.off else None
+            self._app.json({**_handover_json(plan, handed, told, problems), "old_key_off": off})
         else:
             self._app.out("\n".join(_handover_lines(plan, handed, told)))
         for note in handed.notes if handed else ():
@@ -164,16 +174,16 @@ class _Command:
         return self._assembly.audit("reissue", self._token, self._app.detail)
 
 
-def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:
+def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime, end: OldKeyEnd) -> list[str]:
     """What would be done: the lines before the question."""
     secret, keep = settings.reissue.through == "secretsmanager", settings.reissue.keep
     where = "Secrets Manager" if secret else f"s3://{settings.reissue.bucket}"
     lines = [f"{plan.user.name} in {plan.request.account}"]
+    off = f"{utc_day(end.off)}, or a few days later, whether it was fetched or not" if end.off else ""
+    rest = [f"The old key will be deactivated on {off}."] if off else []
     if plan.waits and plan.record:
-        return [
-            *lines,
-            f"A key, {mask(plan.record.key_id)}, created on {day(plan.record.at)}, is waiting in {where} already.",
-        ]
+        waiting = f"A key, {mask(plan.record.key_id)}, created on {day(plan.record.at)}, is waiting in {where} already."
+        return [*lines, waiting, *rest]
     if plan.discards:
         lines.append(f"Key {mask(plan.discards.key_id)}, created earlier and not handed over, will be deleted.")
     if plan.gives_up:
@@ -187,7 +197,7 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> 
         works = any(key.key_id == plan.replaces and key.active for key in plan.keys)
         state = f"keeps working until {plan.user.name} has the new one" if works else "is inactive"
         lines.append(f"It replaces {mask(plan.replaces)}, which {state}.")
-    return lines
+    return [*lines, *rest]
 
 
 def _handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:

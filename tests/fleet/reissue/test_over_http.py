@@ -3,12 +3,13 @@
 import json
 import stat
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from rotate_my_key.fleet.messages import day
 from tests.cli.test_json_docs import compare
 
 from .office import REGION, Office
@@ -27,7 +28,7 @@ Spoil = Callable[[Office, str], str]
 
 def test_through_secrets_manager(office: Office) -> None:
     """Told by mail, fetched with the old key, put where that was, rotated at once; the delivery is gone."""
-    office.channels = MAIL
+    office.channels = f"{MAIL}[enforce]\ndeactivate_at = 120d\naccounts = {office.aws.account}\n"
     office.aws.verify("it@example.com")
     office.aws.verify("alice@example.com")
     done = office.reissue()
@@ -35,6 +36,9 @@ def test_through_secrets_manager(office: Office) -> None:
     handed = office.new_id()
     (mail,) = office.aws.mails
     assert mail.to == ("alice@example.com",)
+    off = f"will be deactivated on {day(datetime.now(UTC) + timedelta(days=22))}, or a few days later, "
+    assert f"{off}even if you do not have it." in " ".join(mail.text.split())
+    assert f"The old key {off}whether it was fetched or not." in done.err
     place = next(line.split()[-1] for line in mail.text.splitlines() if "rotate-my-key adopt" in line)
     office.quiet(done.text, mail.text, mail.subject)
     adopted = office.adopt(place)

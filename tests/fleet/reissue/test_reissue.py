@@ -9,9 +9,11 @@ from rotate_my_key.core.errors import Denied, Gone, NeedsPerson, Problem, TryLat
 from rotate_my_key.core.model import Credentials, Identity, LastUse
 from rotate_my_key.fleet.cleanup import Disposition, cleanup_line
 from rotate_my_key.fleet.memory import decode
-from rotate_my_key.fleet.reissue import ReissueMode
+from rotate_my_key.fleet.reissue import OldKeyEnd, ReissueMode, old_key_end
+from rotate_my_key.settings.fleet import Enforce, Exempt
+from tests.fleet.fakes import FakeOrganization
 
-from .world import ACCOUNT, Company, FakeSecrets
+from .world import ACCOUNT, DAY, Company, FakeSecrets
 
 both = pytest.mark.parametrize("through", ["secretsmanager", "s3"])
 
@@ -339,3 +341,50 @@ def test_a_tag_that_cannot_be_written_is_a_note(company: Company, unreadable: bo
     assert ("could not be read" if unreadable else "50 tags already") in handed.notes[0]
     assert company.delivery().pair.key_id == handed.key_id
     assert company.world.calls["tag"] == int(not unreadable)
+
+
+# The old key's last day
+
+DAYS = Enforce(deactivate_at=90 * DAY, deactivate_anyway_at=110 * DAY, reissue_at=80 * DAY, accounts=(ACCOUNT.number,))
+GROUPS, BOTS = Exempt(groups=("leads",)), Exempt(never_signed_in=True)
+ENDS: dict[str, tuple[Enforce, Exempt, str, int]] = {
+    "on the last day, whether the new key was fetched or not": (DAYS, Exempt(), "2026-12-07", 0),
+    "never, where nothing is enforced": (replace(DAYS, accounts=()), Exempt(), "never", 0),
+    "on the last day, where all accounts are meant": (replace(DAYS, accounts=("all",)), Exempt(), "2026-12-07", 0),
+    "never, where it is enforced elsewhere": (replace(DAYS, accounts=("2" * 12,)), Exempt(), "never", 0),
+    "never, where no rule is set": (Enforce(accounts=(ACCOUNT.number,)), GROUPS, "never", 0),
+    "not before the new one is there, without a last day": (
+        replace(DAYS, deactivate_anyway_at=None),
+        Exempt(),
+        "never",
+        0,
+    ),
+    "never, for who is exempt by group": (DAYS, replace(GROUPS, groups=("ops",)), "never", 1),
+    "as for all, for who is in no such group": (DAYS, GROUPS, "2026-12-07", 1),
+    "unknown, where bots are exempt": (DAYS, BOTS, "password", 0),
+    "unknown, where the groups are denied": (DAYS, GROUPS, "no ListGroupsForUser", 1),
+}
+
+
+@pytest.mark.parametrize("sentence", ENDS)
+def test_when_the_old_key_is_switched_off_is_told(company: Company, sentence: str) -> None:
+    """By the rules of enforce, with one call at most; the same once the new key waits. What is not known is said."""
+    enforce, exempt, said, calls = ENDS[sentence]
+    company.settings = replace(company.settings, enforce=enforce, exempt=exempt)
+    company.world.everybody["alice"].groups = {"ops"}
+    if "denied" in sentence:
+        company.world.broken["groups_of"] = Denied("no ListGroupsForUser")
+    organization = FakeOrganization(company.world)
+    for _ in range(2):
+        end = old_key_end(company.plan(), organization, company.settings, company.now())
+        assert said in (f"{end.off:%Y-%m-%d}" if end.off else end.why or "never")
+        company.reissue()
+    assert company.world.calls["groups_of"] == 2 * calls
+
+
+def test_no_old_key_no_end() -> None:
+    """Whoever has none has nothing to lose."""
+    company = Company()
+    company.world.user("alice")
+    company.settings = replace(company.settings, enforce=DAYS)
+    assert old_key_end(company.plan(), FakeOrganization(company.world), company.settings, company.now()) == OldKeyEnd()
