@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..core.errors import Interrupted, Problem
+from ..core.errors import Interrupted, Problem, WrongEncoding
 from ..core.hints import Hint
 from ..core.policy import nearest
 from .app import INTERRUPTED, App
@@ -141,9 +141,29 @@ def _called(app: App, words: Sequence[str], log_file: str) -> int:
         from ..files.write import must_be_mine
 
         must_be_mine(app.paths.state_dir)
-    code = program.main(list(words), prog_name="rotate-my-key", standalone_mode=False, obj=app)
+    try:
+        code = program.main(list(words), prog_name="rotate-my-key", standalone_mode=False, obj=app)
+    except WrongEncoding as problem:
+        if not app.terminal or not {"--json", "--yes", "-y"}.isdisjoint(words):
+            raise
+        _rewrite(app, problem)
+        return _called(app, words, log_file)
     sys.stdout.flush() if sys.stdout else None
     return int(code or 0)
+
+
+def _rewrite(app: App, problem: WrongEncoding) -> None:
+    """Ask whether botocore shall be able to read the file, and see to it. Raises the problem if not."""
+    from ..profiles.file import ENCODING
+    from ..profiles.places import rewrite
+    from .wiring import Wiring
+
+    if not app.confirm(f"{problem.message}. Rewrite it in {ENCODING}, without a mark?", default=True):
+        raise problem
+    app.wiring = None  # what it knows of the file is no more
+    with Wiring.of(app).lock():
+        rewrite(problem.path)
+    app.say(f"{app.show_path(problem.path)}: rewritten in {ENCODING}")
 
 
 def options(name: str, args: Sequence[str], app: App) -> dict[str, Any]:

@@ -139,6 +139,14 @@ class Unreadable(Problem):
     """A file of ours is there and makes no sense."""
 
 
+class WrongEncoding(Problem):
+    """A profile file that botocore cannot read as it is encoded; the one at `path` can be rewritten so that it can."""
+
+    def __init__(self, message: str, hint: str = "", *, path: str = "") -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
 class OtherIdentity(Problem):
     """A pair signs in as somebody else than it must."""
 

@@ -24,12 +24,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..core.errors import Problem, shortage
+from ..core.errors import Problem, WrongEncoding, shortage
+from ..core.hints import Hint
 from ..core.model import Credentials, Place, PlaceKind
 from ..files.platform import TEXT
 from ..files.regular import refuse_odd
 
 DEFAULT = "DEFAULT"  # configparser's own name for the section that lends its options to all others
+
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8, and of UTF-16 in both orders
+ENCODING = "UTF-8" if TEXT.lower().replace("_", "-") in ("utf-8", "utf8") else f"code page {TEXT}"
+_FOREIGN = (
+    f"has a character that cannot be kept in {ENCODING}, in which AWS's tools read this file here",
+    "write that line in plain letters (a to z)",
+)
 
 _LONE_CR = re.compile("\r(?!\n)")
 _DELIMITER = re.compile("[=:]")
@@ -53,16 +61,14 @@ class Ini:
     def __init__(self, data: bytes, path: str, kind: PlaceKind = PlaceKind.CREDENTIALS, shown: str = "") -> None:
         self.data, self.path, self.kind = data, path, kind
         self.shown = shown or path
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise self._encoded("UTF-16")
+        if data.startswith(_MARKS):
+            raise self._encoded()
         try:
             text = data.decode(TEXT)
         except UnicodeDecodeError as error:
             number = data.count(b"\n", 0, error.start)
-            what = f"has a character that code page {TEXT}, in which AWS's tools read this file here, does not know"
-            if TEXT.lower() == "utf-8":
-                raise self.problem(number, "is not UTF-8", "save the file as UTF-8") from None
-            raise self.problem(number, what, "write that line in plain letters (a to z)") from None
+            said = ("is not UTF-8", "save the file as UTF-8") if ENCODING == "UTF-8" else _FOREIGN
+            raise self._not_ini(number, *said) from None
         # Text mode would turn a lone CR into a line end; so does this, and the editor refuses such a file.
         self.lone_cr = "\r" in text and _LONE_CR.search(text) is not None
         self.text = text.replace("\r\n", "\n").replace("\r", "\n") if self.lone_cr else text
@@ -129,10 +135,9 @@ class Ini:
         return name.rstrip().lower()
 
     def _not_ini(self, number: int, what: str, hint: str) -> Problem:
-        if self.data.startswith(b"\xef\xbb\xbf"):
-            return self._encoded("UTF-8")
-        if "\0" in self.text:
-            return self._encoded("UTF-16BE" if self.text[0] == "\0" else "UTF-16LE")
+        if b"\0" in self.data[:2]:
+            with suppress(Problem):  # zeros that say nothing, as a power cut leaves them
+                return self._encoded()
         return self.problem(number, what, hint)
 
     def _check_blocks(self) -> None:
@@ -224,29 +229,24 @@ class Ini:
         before = sum(map(len, self.lines[:number])) + number + column
         return before if self.text.isascii() else len(self.text[:before].encode(TEXT))
 
-    def _encoded(self, encoding: str) -> Problem:
-        """As Notepad (UTF-8 with a mark) and PowerShell 5.1 (UTF-16) write files."""
-        what = "starts with a byte order mark (BOM)" if encoding == "UTF-8" else "is UTF-16"
-        return Problem(
-            f"{self.shown} {what}, which botocore cannot read", converting(os.path.realpath(self.path), encoding)
-        )
+    def _encoded(self) -> Problem:
+        """That it may be rewritten. Raises Problem for what botocore could not read then either."""
+        type(self)(self.plain(self.data, self.shown), self.path, self.kind, self.shown)
+        what = "starts with a byte order mark (BOM)" if self.data.startswith(_MARKS[0]) else "is UTF-16"
+        return WrongEncoding(f"{self.shown} {what}, which botocore cannot read", Hint("status"), path=self.path)
 
-
-def converting(path: str, encoding: str, *, windows: bool = os.name == "nt", text: str = TEXT) -> str:
-    """The command that makes a file one of `text` without a byte order mark, all at once: UTF-8, on Windows the ANSI
-    code page, in which botocore reads profiles there."""
-    new = f"{path}.new"
-    if windows:  # for cmd and PowerShell alike, so without a $
-        old, new = ("'" + name.replace("'", "''") + "'" for name in (path, new))
-        name = {"UTF-8": "UTF8", "UTF-16BE": "BigEndianUnicode"}.get(encoding, "Unicode")
-        read = f"[IO.File]::ReadAllText({old}, [Text.Encoding]::{name})"
-        page = "" if text.lower().replace("_", "-") in ("utf-8", "utf8") else ", [Text.Encoding]::Default"
-        return (
-            f'powershell -c "[IO.File]::WriteAllText({new}, {read}{page}); Move-Item -Force -LiteralPath {new} {old}"'
-        )
-    old, new = shlex.quote(path), shlex.quote(new)
-    made = f"tail -c +4 {old}" if encoding == "UTF-8" else f"iconv -f {encoding} -t UTF-8 {old}"
-    return f"(umask 077; {made} >{new}) && mv {new} {old}"
+    @staticmethod
+    def plain(data: bytes, shown: str) -> bytes:
+        """What Notepad (a mark) or PowerShell 5.1 (UTF-16) wrote, in the encoding that botocore reads here, with every
+        character and line end. Raises Problem if that cannot be."""
+        big = data[:2] == _MARKS[2] or data[:1] == b"\0"
+        codec = "utf-8" if data.startswith(_MARKS[0]) else "utf-16-be" if big else "utf-16-le"
+        lines = []
+        for number, line in enumerate(data.decode(codec, "replace").lstrip("\ufeff").split("\n"), start=1):
+            lines.append(line.encode(TEXT, "replace"))
+            if "\ufffd" in line or lines[-1].decode(TEXT) != line:
+                raise Problem(f"{shown}, line {number} {_FOREIGN[0]}", _FOREIGN[1])
+        return b"\n".join(lines)
 
 
 class ProfileFile(Ini):

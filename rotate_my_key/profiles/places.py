@@ -14,7 +14,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from ..core.errors import Problem, TryLater
+from ..core.errors import Problem, TryLater, WrongEncoding
 from ..core.hints import Hint, quoted
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..files import write as files
@@ -287,6 +287,25 @@ def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = Place
             outcome = files.overwrite(found, [(len(found.data), after[len(found.data) :])])
         if outcome is Written.DONE:
             return None
+    raise TryLater(f"another program keeps writing {path}", "try again in a moment")
+
+
+def rewrite(path: str) -> None:
+    """Put a file into the encoding that botocore reads (`WrongEncoding`), at once: it is the old one or the new one.
+
+    Only for who holds the lock of this computer. Raises Problem if that cannot be.
+    """
+    for _ in range(_ATTEMPTS):
+        if found := files.snapshot(path):
+            try:
+                ProfileFile(found.data, path)
+                return
+            except WrongEncoding:
+                outcome = files.replace(found, ProfileFile.plain(found.data, path))
+            if outcome is Written.IMPOSSIBLE:
+                raise Problem(f"{path} can only be written in place", only_one_name(found.path))
+            if outcome is Written.DONE:
+                return
     raise TryLater(f"another program keeps writing {path}", "try again in a moment")
 
 

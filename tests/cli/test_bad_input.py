@@ -102,9 +102,6 @@ CASES = {
     "a directory for a file": says(1, "~/.aws/credentials is not a regular file but a folder", "ls -ld")(a_directory),
     "an empty file": says(1, "holds no profile", "aws configure|adopt")(text("")),
     "no profile file": says(1, "line 1 stands before the first section", "move it")(text("hello\n")),
-    "UTF-16": says(1, "is UTF-16", "iconv .*&& mv")(
-        lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16"))
-    ),
     "one section twice": says(1, r"line 8: \[default\] appears twice", "merge")(
         lambda d: d.add("[default]\nregion=x\n")
     ),
@@ -228,6 +225,55 @@ def test_no_home(desk: Desk) -> None:
         XDG_CONFIG_HOME=str(desk.home / "config"),
     )
     assert done.code == 0, done.text
+
+
+ENCODED = {
+    "Notepad's mark": lambda text: text.encode("utf-8-sig"),
+    "PowerShell's UTF-16": lambda text: b"\xff\xfe" + text.encode("utf-16-le"),
+    "UTF-16, the other way round": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
+}
+
+
+@pytest.mark.parametrize("how", ENCODED)
+@pytest.mark.parametrize("name", ["credentials", "config"])
+def test_an_encoding_that_botocore_does_not_read(desk: Desk, name: str, how: str) -> None:
+    """In a terminal the file is rewritten after a yes, with every character, line end, mode and link, and the command
+    goes on; after a no, and wherever nobody is asked, not a byte is changed."""
+    file, real = desk.home / ".aws" / name, desk.home / "a store"
+    said = "# für Größe 工\r\n[other]\r\n" + (file.read_text() if file.exists() else "")
+    real.write_bytes(ENCODED[how](said))
+    real.chmod(0o640)
+    file.unlink(missing_ok=True)
+    file.symlink_to(real)
+    before = desk.snapshot()
+    for words in (["status"], ["status", "--json"], ["rotate", "--yes"]):
+        done = desk.run(*words)
+        assert (done.code, done.problem()[1]) == (1, "rotate-my-key status"), done.text
+    for words, keys, code in ((["--json"], "", 1), (["rotate", "-y"], "", 1), (["status"], "n\r", 1)):
+        terminal = desk.terminal(*words)
+        if keys:
+            terminal.answer("[Y/n]", keys)
+        assert terminal.end().code == code
+    assert desk.snapshot() == before
+    terminal = desk.terminal("rotate", width=200)
+    terminal.answer("Rewrite it in UTF-8, without a mark? [Y/n]", "\r")
+    terminal.answer("Rotate it?", "n\r")
+    assert f"~/.aws/{name}: rewritten in UTF-8" in terminal.end().text
+    assert (real.read_bytes(), real.stat().st_mode & 0o777) == (said.encode(), 0o640)
+    assert file.is_symlink() and not list(desk.home.rglob("*.tmp"))
+
+
+def test_an_encoding_in_a_file_that_cannot_be_replaced(desk: Desk) -> None:
+    """Written in place, a killed run would leave half of it: it stays as it is."""
+    data = desk.credentials.read_text().encode("utf-16")
+    desk.credentials.write_bytes(data)
+    (desk.home / "second-name").hardlink_to(desk.credentials)
+    terminal = desk.terminal("status", width=400)
+    terminal.answer("[Y/n]", "\r")
+    screen = terminal.end()
+    assert (screen.code, desk.credentials.read_bytes()) == (1, data)
+    assert "can only be written in place" in screen.text
 
 
 @pytest.mark.parametrize(

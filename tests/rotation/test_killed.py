@@ -5,6 +5,7 @@ Nothing is lost, whatever the command and whatever of the files had reached the 
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, rec
 from tests.laptop import Laptop, sampled
 from tests.rotation.test_overlap import hours_pass
 from tests.standin.rules import When
+from tests.warm import COLD
 
 pytestmark = needs_strace
 
@@ -210,7 +212,40 @@ def imported(laptop: Laptop) -> None:
     assert not list(laptop.home.rglob("*.tmp"))
 
 
+IN_TERMINAL = """
+import os, pty, sys
+class Yes:
+    asked = b""
+    def __call__(self, fd):
+        data = os.read(fd, 999)
+        self.asked += data
+        if b"[Y/n]" in self.asked:
+            self.asked = b""
+            os.write(fd, b"y\\r")
+        return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], Yes(), lambda fd: b"")))
+"""
+
+
+def encoded(laptop: Laptop) -> None:
+    """The file is as PowerShell 5.1 writes it, and whoever types says yes."""
+    laptop.file.write_bytes(laptop.original.decode().encode("utf-16"))
+    laptop.program = (sys.executable, "-c", IN_TERMINAL, *COLD)
+
+
+def one_or_the_other(laptop: Laptop) -> None:
+    """It is whole, in one encoding or the other."""
+    assert laptop.file.read_bytes() in (laptop.original, laptop.original.decode().encode("utf-16"))
+
+
+def plain(laptop: Laptop) -> None:
+    """botocore reads it; every character is there."""
+    assert laptop.file.read_bytes() == laptop.original
+    assert list(laptop.file.parent.iterdir()) == [laptop.file]
+
+
 FLOWS = {
+    "rewritten in UTF-8": Flow(encoded, lambda _: ("status",), lambda _: ("status",), plain, now=one_or_the_other),
     "rotate, the first time": Flow(fresh),
     "rotate": Flow(known),
     "rotate, in place": Flow(in_place, relay=in_place),

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from rotate_my_key.profiles.file import converting
 from tests.windows.conftest import HERE, PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
@@ -138,13 +137,19 @@ def test_task_scheduler_takes_the_job(laptop: WindowsLaptop) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_as_notepad_and_powershell_write_it(laptop: WindowsLaptop, encoding: str) -> None:
-    """Refused, and the hint is the command that converts it."""
-    laptop.file.write_bytes(laptop.original.decode().encode(encoding))
-    done = laptop.run()
-    assert done.code == 1
-    name = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}[encoding]
-    assert converting(laptop.windows.path(laptop.file), name, windows=True, text="cp1252") in done.err
-    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
+    """Refused where nobody can be asked; what a yes starts puts it into the code page, with every character that this
+    knows, and the key can be rotated."""
+    text = "# für Groß\r\n" + laptop.original.decode()
+    for comment, code in (("# Ő\r\n", 1), ("", 0)):
+        laptop.file.write_bytes((text + comment).encode(encoding))
+        done = laptop.run()
+        assert done.code == 1, done.text
+        assert ("code page cp1252" if comment else "hint: rotate-my-key status") in done.err, done.text
+        path = laptop.windows.path(laptop.file)
+        yes = f"from rotate_my_key.profiles.places import rewrite; rewrite({path!r})"
+        assert laptop.shell([PYTHON, "-c", yes]).code == code
+        assert laptop.file.read_bytes() == (text + comment).encode(encoding if comment else "cp1252")
+    assert laptop.run().code == 0
 
 
 @pytest.mark.parametrize("page", [437, 850, 1252, 65001])
