@@ -79,11 +79,11 @@ def _wrong(found: Mapping[str, str], row: list[str]) -> tuple[str, str] | None:
 
 def owner_of(user: FleetUser, owners: Owners, mapping: Addresses) -> Owner:
     """Whom to tell of a user's keys; its address is "" if none is known."""
-    found = [owner for rule in owners.by if (owner := _owner_by(rule, user, owners, mapping))]
+    name = ROOT if user.is_root else user.name.lower()
+    found = [owner for rule in owners.by if (owner := _owner_by(rule, user, name, owners, mapping))]
     if "mapping" in owners.by and (said := mapping.get(f"{user.account}/*") or mapping.get("*")):
         found.append(Owner(said, said, OF_ACCOUNT))
-    unknown = Owner("root" if user.is_root else user.name)
-    return next((owner for owner in found if owner.address), next(iter(found), unknown))
+    return next((owner for owner in found if owner.address), found[0] if found else Owner(user.name))
 
 
 def owns(owner: Owner, address: str) -> bool:
@@ -92,11 +92,10 @@ def owns(owner: Owner, address: str) -> bool:
     return owner.how != OF_ACCOUNT and address.lower() in (addresses_in(said) or (said,))
 
 
-def _owner_by(rule: str, user: FleetUser, owners: Owners, mapping: Addresses) -> Owner | None:
-    name = (ROOT if user.is_root else user.name).lower()
+def _owner_by(rule: str, user: FleetUser, name: str, owners: Owners, mapping: Addresses) -> Owner | None:
     if rule == "mapping" and (said := mapping.get(f"{user.account}/{name}") or mapping.get(name)):
         return Owner(said, said, "mapping")
-    if user.is_root:
+    if name == ROOT:
         return None
     if rule == "tag" and (said := _tag(user.tags or {}, owners.tag) or ""):
         return Owner(said, _address(said, owners.domain), f"tag {owners.tag}")
@@ -502,27 +501,32 @@ class Figure(NamedTuple):
 
 def figures(surveys: Iterable[AccountSurvey], rows: Iterable[Row], fails: Iterable[SignIn]) -> dict[Control, Figure]:
     """All that the benchmark says of keys, passwords and MFA; what could not be read counts nowhere."""
-    checked, keys = Counter[Control](), Counter[Control]()
-    failed: dict[Control, set[object]] = {each: set() for each in CONTROLS}
-    left_alone: dict[Control, set[object]] = {each: set() for each in CONTROLS}
+    checked, keys, failed = Counter[Control](), Counter[Control](), Counter[Control]()
+    users: dict[Control, dict[str, str]] = {NO_ROOT_KEY: {}, ONE_KEY: {}}  # by ARN: two keys of a user fail these once
+    left_alone = Counter[Control]()
     for user in (user for survey in surveys for user in survey.users):
         active = [key for key in user.keys if key.active]
         checked[ROTATED] += len(active)
-        checked[UNUSED] += sum(key.last_use is not None for key in active) + bool(user.password and not user.is_root)
-        checked[ONE_KEY] += bool(active) and not user.is_root
-        checked[MFA] += bool(user.password) and user.mfa is not None and not user.is_root
-        checked[NO_ROOT_KEY] += user.is_root
-        checked[ROOT_MFA] += user.is_root and user.mfa is not None and (user.password is not False or bool(user.keys))
-    found: list[Row | SignIn] = [*rows, *fails]
-    for each in found:
-        for control in each.fails:
-            alone = control.unit in (Unit.KEY, Unit.CREDENTIAL)
-            which = (each.user.arn, id(each)) if alone else each.user.arn
-            failed[control].add(which)
-            if isinstance(each, Row):
-                keys[control] += 1
-                left_alone[control] |= {which} if each.exempt else set()
-    return {each: Figure(checked[each], len(failed[each]), len(left_alone[each]), keys[each]) for each in CONTROLS}
+        checked[UNUSED] += sum(key.last_use is not None for key in active)
+        if user.is_root:
+            checked[NO_ROOT_KEY] += 1
+            checked[ROOT_MFA] += user.mfa is not None and (user.password is not False or bool(user.keys))
+        else:
+            checked[UNUSED] += bool(user.password)
+            checked[ONE_KEY] += bool(active)
+            checked[MFA] += bool(user.password) and user.mfa is not None
+    for row in rows:
+        for control in row.fails:
+            keys[control] += 1
+            if control in users:
+                users[control][row.user.arn] = row.exempt
+            else:
+                failed[control] += 1
+                left_alone[control] += bool(row.exempt)
+    failed.update(control for each in fails for control in each.fails)
+    for control, found in users.items():
+        failed[control], left_alone[control] = len(found), sum(map(bool, found.values()))
+    return {each: Figure(checked[each], failed[each], left_alone[each], keys[each]) for each in CONTROLS}
 
 
 @dataclass(frozen=True, slots=True)

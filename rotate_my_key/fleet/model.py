@@ -41,7 +41,7 @@ class FleetKey:
 
 @dataclass(frozen=True, slots=True)
 class FleetUser:
-    """A user (or root) of an account. `tags` and `groups` are None where they were not asked for or are denied,
+    """A user (or root) of an account; `name` is `root` then. `tags` and `groups` are None where they were not asked for or are denied,
     `signed_in`, the last sign-in with the password, for never or unknown, and `password`, `mfa` if nobody knows."""
 
     account: str
@@ -54,16 +54,15 @@ class FleetUser:
     signed_in: datetime | None = None
     password_set: datetime | None = None
     mfa: bool | None = None
+    name: str = field(init=False, repr=False, compare=False)  # kept, for a run asks for it a dozen times
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.arn.rsplit(":", 1)[-1].rsplit("/", 1)[-1])
 
     @property
     def is_root(self) -> bool:
         """Root's ARN ends in `:root`."""
         return self.arn.endswith(":root")
-
-    @property
-    def name(self) -> str:
-        """The user name, or `root`."""
-        return self.arn.rsplit(":", 1)[-1].rsplit("/", 1)[-1]
 
     @property
     def path(self) -> str:
