@@ -266,6 +266,11 @@ class ActionLine:
         """Its masked id, for its owner; who manages all keys needs the whole one."""
         return mask(self.key_id)
 
+    @property
+    def undo(self) -> str:
+        """What is typed after the command that takes it back."""
+        return f"--undo {self.user} --account {self.account.number}"
+
 
 def coming(act: Act, found: UserLook, settings: FleetSettings, now: datetime, place: str = "") -> ActionLine:
     """For a notice that comes before an act; `place` is where a new key waits."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
@@ -22,9 +23,10 @@ from .actions import Notifier, write
 from .handover import check as check_handover
 from .judge import Addresses, owner_of
 from .memory import KeyMemory, Memory, ref
+from .messages import check_folder
 from .model import AwsAccount, Finder, FleetKey, Owner
 from .notices import Remark
-from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions, waits_for
+from .rules import NEW_FIRST, Act, ActionKind, Skipped, SkipRule, closed, decide, deletions, waits_for
 from .survey import Progress, accounts_of, meant
 from .users import NOT_MEANT, UserLook, enter, look, without_group
 
@@ -75,7 +77,7 @@ class EnforceContext:
             return None
         why = f"no address is known for {owner.name}" if channels.owners else NO_CHANNEL
         if rooms := channels.reaching(owner):
-            why = f"the chat {rooms[0].name} mentions nobody (set mention in [[{rooms[0].name}]])"
+            why = f"the channel {rooms[0].name} addresses no single person"
         return Skipped(SkipRule.UNREACHED, act.user, act.key, f"the owner cannot be notified: {why}")
 
 
@@ -133,7 +135,6 @@ def enforces(settings: FleetSettings) -> bool:
 def check(settings: FleetSettings, *, apply: bool) -> None:
     """Raises WrongUsage if nothing is to be enforced, for rules that contradict each other, and for what cannot be
     done by these settings whatever AWS says."""
-    enforce = settings.enforce
     if not enforces(settings):
         raise WrongUsage(
             f"nothing to enforce: no age is set in [enforce] ({settings.where})",
@@ -147,8 +148,34 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
             raise WrongUsage(what, "set it some weeks above reissue_at in [enforce]")
     if settings.reissues:
         check_handover(settings.reissue, settings.where)
-    if apply and not enforce.accounts:
-        raise WrongUsage("no account is listed in [enforce] accounts", "set accounts = NUMBER, ... in [enforce]")
+    check_folder(settings.remind.templates)
+    if apply:
+        _check_acts(settings)
+
+
+def _check_acts(settings: FleetSettings) -> None:
+    """Raises WrongUsage for what would keep every run from doing anything."""
+    enforce, channels, file = settings.enforce, settings.channels, settings.audit.file
+    tells, owners = enforce.notices or settings.reissues, settings.remind.owners
+    folder = file if os.path.exists(file) else os.path.dirname(file)
+    for wrong, what, hint in (
+        (not enforce.accounts, "no account is listed in [enforce] accounts", "set accounts = NUMBER, ... in [enforce]"),
+        (not enforce.most, "most = 0 in [enforce] allows no action", "set most = 10 in [enforce]"),
+        (not enforce.weekdays, "weekdays in [enforce] allows no day", "set weekdays = mon, tue in [enforce]"),
+        (tells and not owners, f"owners must be notified, but {NO_CHANNEL}", "set owners = CHANNEL in [remind]"),
+        (
+            tells and not any(channels[each].personal for each in owners if each in channels),
+            f"owners must be notified, but the channel {', '.join(owners)} addresses no single person",
+            "set mention in the channel, or add a channel of kind ses to owners in [remind]",
+        ),
+        (
+            file and not (os.path.isabs(file) and os.access(folder, os.W_OK)),
+            f"audit.file {file} cannot be written",
+            "use an absolute path in a folder that exists, like /var/log/keys.jsonl",
+        ),
+    ):
+        if wrong:
+            raise WrongUsage(what, hint)
 
 
 def plan_run(context: EnforceContext) -> EnforcePlan:
@@ -257,7 +284,11 @@ def spared_of(spared: Sequence[tuple[AwsAccount, Skipped]]) -> dict[str, list[Re
         "Skipped because something could not be read": (SkipRule.UNSURE, SkipRule.LAST_USE),
     }
     found = {
-        title: [Remark(f"{each.user.name} in {account}", each.why) for account, each in others if each.rule in rules]
+        title: [
+            Remark(f"{each.user.name} in {account}", each.why)
+            for account, each in others
+            if each.rule in rules and each.why != NEW_FIRST
+        ]
         for title, rules in rows.items()
     }
     return {**found, "Skipped because the owner cannot be notified": list(unreached_of(spared))}

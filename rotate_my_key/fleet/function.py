@@ -251,7 +251,7 @@ def revoke(job: FunctionRun) -> Result:
     """Every key of one user, or of all users of an owner, is switched off now; owners and admins are told."""
     sign_in = _sign_in(job)
     tools, found, hidden = _persons(job, "revoke")
-    why = job.wishes.get("why", "asked for")
+    why = job.wishes.get("why", "")
     done = emergency.revoke(tools, found, why, sign_in=sign_in)
     problems = [problem for each in done if (problem := each.problem)]
     tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})

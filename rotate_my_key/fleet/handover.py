@@ -30,6 +30,7 @@ from .survey import accounts_of
 
 VERSION = "1"
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the record
+_LINK = timedelta(days=7)  # S3 User Guide, "Download and upload objects with presigned URLs"
 BUSY = timedelta(minutes=2)  # within this time after the sending another run may still be at work
 # CreateAccessKey is sent once: 20 s of throttling, then 15 s for an answer. CreateDate has whole seconds.
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=45)
@@ -230,6 +231,12 @@ def check(settings: ReissueSettings, where: str) -> None:
     if settings.through == "s3" and not settings.bucket:
         hint = f"set bucket under [reissue] in {named(where)}"
         raise WrongUsage("reissue.through is s3, but reissue.bucket is not set", hint)
+    if settings.through == "s3" and settings.link_for > _LINK:
+        raise WrongUsage("reissue.link_for is above 7 days, the most that S3 allows", "set link_for = 12h in [reissue]")
+    arn = settings.kms_key.split(":")
+    if len(arn) > 1 and settings.region not in ("", arn[3]):
+        what = f"reissue.kms_key is in {arn[3]}, but reissue.region is {settings.region}"
+        raise WrongUsage(what, "set both to one region in [reissue]")
 
 
 def waiting(cloud: AwsCloud, organization: AwsOrganization, settings: FleetSettings) -> HandoverStore:

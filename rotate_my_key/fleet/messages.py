@@ -166,8 +166,7 @@ LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fl
 
 class Channel(Protocol):
     """A way to tell somebody something. `name` is its name in the settings; `wants_address`: whether a message needs a
-    `to` (mail, a mention), or the channel has a fixed audience (a topic, a chat). `personal`: whoever is meant is
-    addressed, and not only a room in which they may be."""
+    `to` (mail, a mention), or the channel has a fixed audience (a topic, a chat). `personal` as in its settings."""
 
     name: str
     wants_address: bool

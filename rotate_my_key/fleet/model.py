@@ -41,8 +41,9 @@ class FleetKey:
 
 @dataclass(frozen=True, slots=True)
 class FleetUser:
-    """A user (or root) of an account; `name` is `root` then. `tags` and `groups` are None where they were not asked for or are denied,
-    `signed_in`, the last sign-in with the password, for never or unknown, and `password`, `mfa` if nobody knows."""
+    """A user of an account, or its root, whose `name` is `root`. `tags` and `groups` are None where they were not asked
+    for or are denied, `signed_in`, the last sign-in with the password, for never or unknown, and `password`, `mfa` if
+    nobody knows."""
 
     account: str
     arn: str

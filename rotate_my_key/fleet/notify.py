@@ -86,7 +86,7 @@ _CUT = "\n... shortened: rotate-my-key fleet report\n"
 class TopicChannel:
     """Publishes the text to a topic: whoever subscribed to it is told."""
 
-    wants_address, personal = False, True
+    wants_address, personal = False, False
 
     def __init__(self, settings: ChannelSettings, topics: Sns) -> None:
         self.name, self._topic, self._topics = settings.name, settings.topic, topics
@@ -163,7 +163,7 @@ class ChatChannel:
     def __init__(self, settings: ChannelSettings, vault: NamedSecrets) -> None:
         self.name, self._secret, self._vault = settings.name, settings.urls, vault
         self._mention = settings.mention
-        self.wants_address = self.personal = bool(settings.mention)
+        self.wants_address = self.personal = settings.personal
 
     def deliver(self, message: Message) -> None:
         """See Channel. Each URL is tried once: who was told already must not be told again."""

@@ -101,7 +101,9 @@ def _beginning(facts: Settings, install: str) -> list[Part]:
     kept = "The old key is deleted as soon as the new one works."
     if works or off:
         kept = f"{works}, then it {off or 'is deleted'}." if works else f"The old key {off}."
-    needed = f"You need version {facts.minimum_version} or newer: {code('rotate-my-key --version')}"
+    version = code("rotate-my-key --version")
+    needed = f"You need version {facts.minimum_version} or newer: {version}"
+    ask = f"ask {facts.contact or 'your AWS administrators'} for it."
     rotates = (
         "An access key that is never replaced ends up in the wrong hands one day. We replace ours before they are "
         f"{exact(facts.max_age)} old. {code('rotate-my-key')} does this for you in half a minute: it creates a new "
@@ -114,7 +116,9 @@ def _beginning(facts: Settings, install: str) -> list[Part]:
         ("p", [rotates]),
         ("ul", [reminded, f"After {exact(facts.max_age)} a key is overdue.", kept]),
         ("h2", ["Install it"]),
-        ("pre", [install]),
+        ("pre", [install])
+        if install
+        else ("p", [f"It may be on your computer already: {version} shows its version. If that is not found, {ask}"]),
         *([("p", [needed])] if facts.minimum_version else []),
     ]
 

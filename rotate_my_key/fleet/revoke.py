@@ -251,7 +251,7 @@ def tell(tools: RevokeContext, done: Iterable[SwitchResult], why: str, notifier:
             user = replace(user, tags=tools.organization.directory(each.account).tags(each.user))
         owner = owner_of(user, tools.settings.owners, mapping)
         key_id = each.key.key_id if each.key else ""
-        line = ActionLine(each.account, each.user, key_id or "", f"revoked, {why}", done="deactivated")
+        line = ActionLine(each.account, each.user, key_id or "", f"revoked{why and f', {why}'}", done="deactivated")
         by_owner.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(line)
     problems = [problem for owner, lines in by_owner.values() for problem in notifier.tell(owner, lines)[1]]
     return [*problems, *notifier.acts([line for _, lines in by_owner.values() for line in lines])]

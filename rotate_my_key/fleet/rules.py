@@ -107,6 +107,7 @@ Decision = Act | Skipped
 
 
 _DAY = timedelta(days=1)
+NEW_FIRST = "a new key is created first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +330,7 @@ def _spared(
             and not due.since
             and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY
         ):
-            return SkipRule.NEW_KEY, "a new key is created first"
+            return SkipRule.NEW_KEY, NEW_FIRST
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
         if ActionKind.DEACTIVATE in planned or any(facts.known(each.key_id).off == today for each in keys):

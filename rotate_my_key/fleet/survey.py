@@ -185,7 +185,11 @@ def resolved(organization: AwsOrganization, settings: FleetSettings) -> FleetSet
         elif name.startswith(_TAG):
             found += [each.number for each, tags in tagged.items() if tags.get(key) == value]
         elif not name.isdigit():
-            unit = organization.within(name)
+            try:
+                unit = organization.within(name)
+            except Gone:
+                what = f"the organization has no unit {name}, which [enforce] accounts names"
+                raise Gone(what, "aws organizations list-roots") from None
             found += [each.number for each in there if each.number in unit]
     return replace(settings, enforce=replace(settings.enforce, accounts=tuple(dict.fromkeys((*said, *found)))))
 

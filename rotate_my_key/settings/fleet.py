@@ -99,6 +99,11 @@ class ChannelSettings:
     to: tuple[str, ...] = ()
     mention: str = ""
 
+    @property
+    def personal(self) -> bool:
+        """Whether whoever is meant is addressed, and not only a chat or a topic in which they may be."""
+        return self.kind == "ses" or bool(self.mention)
+
 
 @dataclass(frozen=True, slots=True)
 class Remind:

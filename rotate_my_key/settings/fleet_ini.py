@@ -18,9 +18,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage
+from ..core.model import EXEMPT_KEY, RECALL_KEY
 from ..core.policy import nearest
 from ..files.paths import Paths
-from .fleet import AGES, DAYS, WHO, ChannelSettings, Exempt, FleetSettings, Rule, Who, span_of, zone
+from .fleet import AGES, DAYS, WHO, ChannelSettings, Exempt, FleetSettings, Remind, Rule, Who, span_of, zone
 from .ini import File
 from .table import READERS, Raw, write
 from .trust import read, unreadable
@@ -38,9 +39,13 @@ _MAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+|[^<>]*<[^\s@<>,;]+@[^\s@<>,;]+>")
 _MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _TOPIC = re.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?", re.ASCII)
+# A key, its alias, or the ARN of one (KMS API reference); AWS's own (alias/aws/...) no other account can use.
+_KMS = re.compile(r"(?!\S*alias/aws/)(arn:aws[\w-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/)?[\w/-]+", re.ASCII)
+_TAG = re.compile(r"(?!aws:)[\w \t.:/=+\-@]{1,128}", re.IGNORECASE)  # IAM API reference, Tag; letters of any script
 _TOPIC_LIKE = "arn:aws:sns:eu-west-1:123456789012:NAME"
 _HEAD = re.compile(r"\s*\[+\s*([^\]]*?)\s*\]+")
-_HASH = re.compile(r"""\s*([\w-]+)\s*=\s*(?:#|[^"'#]*\s#(?=\S))""")
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
+_HASH = re.compile(r"\s*([\w-]+)\s*=(?:[^#]*[^\s#\"]#|[^#\"]*#(?=\S))")
 _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
 
 
@@ -111,6 +116,10 @@ def parse(text: str, where: str, base: FleetSettings, *, preset: bool = True) ->
     tags = dict.fromkeys((*Exempt().tags, *found["exempt"].tags))  # the laptop's own counts always
     more = _rules(file, rules, {}) or base.exempt.rules
     found["exempt"] = replace(found["exempt"], tags=tuple(tags), rules=more)
+    tag, taken = found["remind"].tag, (EXEMPT_KEY, RECALL_KEY, found["owners"].tag.lower())
+    if not _TAG.fullmatch(tag) or tag.lower() in taken:  # notices would go out that cannot be recorded
+        what = f"tag: {tag!r} cannot store what was sent; leave it out for {Remind().tag}"
+        raise file.wrong_in("remind", "tag", what, _hint(where))
     limits, stray = _titled(config.get(_LIMITS, {}))
     for name in stray:
         what = f"{name} is not a limit: each limit is a section [[{name}]]"
@@ -135,7 +144,7 @@ def _check_hashes(file: File, text: str) -> None:
     for line in text.splitlines():
         if head := _HEAD.match(line):
             section = head[1]
-        elif cut := _HASH.match(line):
+        elif cut := _HASH.match(_QUOTED.sub('""', line)):
             what = "text after # is a comment, not part of the value"
             raise file.wrong_in(section, cut[1], what, f'put the value in double quotes: {cut[1]} = "..."')
 
@@ -270,6 +279,11 @@ _FORMS: dict[str, _Form] = {
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),
     "mention": (lambda text: not text or "{name}" in text, "a mention", "write {name} where it belongs, like @{name}"),
     "region": (lambda text: not text or _REGION.fullmatch(text), "a region", "write it like eu-west-1"),
+    "kms_key": (
+        lambda text: not text or _KMS.fullmatch(text),
+        "a KMS key of yours",
+        "write its ARN, its ID or alias/NAME; leave it empty for AWS's own key",
+    ),
 }
 
 

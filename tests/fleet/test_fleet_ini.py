@@ -119,13 +119,21 @@ def test_the_file_goes_before_the_preset_that_it_names() -> None:
 
 
 TOPIC = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:keys"
-HASHES = ["contact = #aws-help", "contact = ask #aws-help", "[remind]\nlink = #wiki"]
+HASHES = [
+    *(
+        "contact = #aws-help",
+        "contact = ask #aws-help",
+        "[remind]\nlink = #wiki",
+        "[remind]\nlink = https://a.example/#b",
+    ),
+    *("[exempt]\nnames = x, y#z", '[exempt]\nnames = "a#b", y#z', "contact = help# x"),
+]
 
 
 @pytest.mark.parametrize("text", HASHES)
 def test_a_value_that_would_be_a_comment_is_refused(text: str) -> None:
     """Silently it would be empty, or cut; a comment after a value, and a # in quotes, are as they were."""
-    kept = parse('contact = "#aws-help"  # ours\n[enforce]\nmost = 5 # few', "fleet.ini", FleetSettings())
+    kept = parse('contact = "#aws-help"  # ours\n[enforce]\nmost = 5 # few, it is #1', "fleet.ini", FleetSettings())
     assert (kept.contact, kept.enforce.most) == ("#aws-help", 5)
     with pytest.raises(WrongUsage, match=r"text after # is a comment") as caught:
         parse(text, "fleet.ini", FleetSettings())
@@ -144,6 +152,16 @@ WRONG = [
     ("[include]\nuser = x", "line 2: there is no setting user"),
     ("[remind]\nrepeat = x", "line 2: repeat: 'x' is not a duration; write it like"),
     ("[remind]\nescalate_after = many", "line 2: escalate_after: 'many' is not a number"),
+    ("[remind]\ntag = AWS:x", "line 2: tag: 'AWS:x' cannot store what was sent"),
+    ("[remind]\ntag = ''", "line 2: tag: '' cannot store"),
+    ('[remind]\ntag = "a,b"', "line 2: tag: 'a,b' cannot store"),
+    ("[owners]\ntag = Boss\n[remind]\ntag = boss", "line 4: tag: 'boss' cannot store"),
+    ("[remind]\ntag = rotate-my-key", "line 2: tag: 'rotate-my-key' cannot store"),
+    (
+        "[reissue]\nkms_key = alias/aws/secretsmanager",
+        "line 2: kms_key: 'alias/aws/secretsmanager' is not a KMS key of",
+    ),
+    ('[reissue]\nkms_key = "my key"', "line 2: kms_key: 'my key' is not a KMS key of yours"),
     ("[remind]\nowners = post,", "line 2: there is no channel post; each is a section"),
     (f"[remind]\nowners = m,\n[channels]\n[[n]]\n{TOPIC}", "line 2: there is no channel m; there is n"),
     (f"[remind]\nowners = mial,\n[channels]\n[[mail]]\n{TOPIC}", "there is no channel mial; did you mean mail?"),

@@ -32,7 +32,15 @@ TOLD = [
             "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
         ],
     ),
-    ("the built-in limits", "", ["before they are 90 days old", "deleted as soon as the new one works", "tell us."]),
+    (
+        *("the built-in limits", ""),
+        [
+            "before they are 90 days old",
+            "deleted as soon as the new one works",
+            "tell us.",
+            "ask your AWS administrators",
+        ],
+    ),
     ("every key due at once", "max_age = 5d\nremind_before = 9d\n", ["Every key is due at once."]),
 ]
 

@@ -1,8 +1,9 @@
 """`python -m tests.standin`: the stand-in as a process of its own, until its stdin is closed.
 
-Prints one line of JSON: `url`, `account`, `keys` (a list of `user`, `key_id`, `secret`), with a fleet also `accounts`
-(how many) and `role`. The secrets are good for nothing but this stand-in. For each line on stdin it prints one:
-the `calls`, `mails` and `messages` that came since. To try the fleet commands by hand, see docs/it/try-it.md:
+Prints one line of JSON: `url`, `account`, `keys` (`user`, `key_id`, `secret` of each, but for one that a file gets),
+with a fleet also `accounts` (how many) and `role`. The secrets are good for nothing but this stand-in. For each line on
+stdin it prints one: the `calls`, `mails` and `messages` that came since. To try the fleet commands by hand, see
+docs/it/try-it.md:
 
     python -m tests.standin --fleet 10:200 --profile fleet-admin
 """
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         for number, how in options.broken or ():
             standin.break_account(number, how)
         if options.profile:
-            _write(options.profile, told["keys"][-1])
+            _write(options.profile, told["keys"].pop())
         print(json.dumps(told), flush=True)
         for _ in sys.stdin:
             print(json.dumps(_news(standin)), flush=True)
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--age", type=parse_duration, default="98d", metavar="DURATION", help="of the keys (98d)")
     parser.add_argument("--fleet", type=_numbers, metavar="ACCOUNTS:USERS", help="a made-up company, and an admin")
     parser.add_argument("--description", metavar="FILE", help="accounts and users in JSON, see sample.py; and an admin")
-    parser.add_argument("--profile", metavar="FILE", help="write the last pair into this new credentials file")
+    parser.add_argument("--profile", metavar="FILE", help="write the last pair into this new file instead")
     parser.add_argument("--set", action="append", type=_setting, metavar="NAME=JSON", help="an attribute of Settings")
     parser.add_argument("--fault", action="append", type=json.loads, metavar="JSON", help="arguments of StandIn.fault")
     parser.add_argument("--break", dest="broken", action="append", type=_broken, metavar="ACCOUNT=HOW", help=_BREAK)

@@ -162,7 +162,7 @@ def _enforce() -> None:
 @click.argument("user", required=False, metavar="[USER]")
 @click.option("--owner", metavar="ADDRESS", help="All users and bots whose owner has this address.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable; default: all).")
-@click.option("--why", metavar="TEXT", default="asked for", help="The reason, for the audit.")
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the audit.")
 @click.option("--undo", is_flag=True, help="Reactivate the keys that revoke deactivated.")
 @click.option("--sign-in", is_flag=True, help="Also delete the console password and end sessions.")
 @YES
@@ -245,7 +245,7 @@ def _package() -> None:
 @_does("deploy.onboarding", "Print a page for your users.", libraries=False)
 @click.option("--html", "as_html", is_flag=True, help="One HTML file instead of Markdown.")
 @click.option(
-    "--install", metavar="COMMAND", default="./install.sh", show_default=True, help="The command to install it."
+    "--install", metavar="COMMAND", help="The command that users type to install it (default: none, they ask you)."
 )
 def _onboarding() -> None:
     """Print a page for your users, made from the settings in force here.

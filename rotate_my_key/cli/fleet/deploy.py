@@ -51,19 +51,16 @@ def package(app: App, *, out: str, apprise: bool, with_botocore: bool, include: 
     )
 
 
-def onboarding(app: App, *, as_html: bool, install: str) -> None:
+def onboarding(app: App, *, as_html: bool, install: str | None) -> None:
     """Print the page; it tells of the settings in force."""
-    if not install.strip() or not install.isprintable():
-        raise WrongUsage(
-            "--install must be one line that people can type",
-            Hint("fleet", "onboarding", "--install", "./install.sh"),
-        )
+    if install is not None and not (install.strip() and install.isprintable()):
+        raise WrongUsage("--install must be one line that people can type", Hint("fleet", "onboarding"))
     settings = app.settings
     for name in _TOLD:
         origin = settings.origin[name]
         if origin.source not in ("built-in", "") and not origin.source.startswith(app.paths.site_file):
             app.say(f"note: {name} = {origin.text} comes from {origin.source}, not from the site's settings")
-    parts = pages.onboarding(settings, install, _reminders(settings))
+    parts = pages.onboarding(settings, install or "", _reminders(settings))
     app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)
 
 

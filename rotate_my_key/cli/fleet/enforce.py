@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...core.errors import Interrupted, WrongUsage
+from ...core.errors import Gone, Interrupted, WrongUsage
 from ...core.policy import day, mask, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
@@ -107,6 +107,9 @@ def _by_rules(
         alone(app)
     context, plan = _plan(app, settings, assembly, apply)
     if not plan.broken:
+        allowed = context.settings.enforce.accounts
+        if left := [each for each in accounts if allowed and each not in allowed and "all" not in allowed]:
+            raise Gone(f"[enforce] accounts does not include account {left[0]}", again(app, but=("account",)))
         check_chosen(app, users, accounts, plan.seen)
     outcome = None
     if not as_json or (apply and not yes):

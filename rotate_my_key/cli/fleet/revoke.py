@@ -215,7 +215,9 @@ def _find(
         raise _nowhere(app, user or owner, found)
     if not found:
         where = f"in {accounts[0]}" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
-        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", fleet(app, "report", "--all"))
+        known = "@" in user and not owner
+        hint = fleet(app, "revoke", "--owner", user) if known else fleet(app, "report", "--all")
+        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", hint)
     return tools, found, denied
 
 

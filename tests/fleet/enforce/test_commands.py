@@ -209,7 +209,10 @@ def test_a_trial_with_some_users(ready: Firm, include: str, words: list[str], to
 def test_who_is_named_must_be_there(ready: Firm, command: str, words: list[str]) -> None:
     """A slip would look like nothing to do."""
     done = ready.it.run("fleet", command, *words)
-    assert (done.code, "is not among those that were checked" in done.err) == (1, True), done.text
+    said = "is not among those that were checked"
+    if command == "enforce" and "--account" in words:
+        said = "[enforce] accounts does not include account 999999999999"
+    assert (done.code, said in done.err) == (1, True), done.text
 
 
 def test_limits_and_exemptions_that_end(ready: Firm) -> None:
@@ -261,10 +264,12 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     assert "Sessions started with these keys still work" in done.err
     assert "aws iam put-user-policy --user-name alice" in done.err
     assert "aws iam delete-login-profile --user-name alice" in done.err
+    accounts = {left.members["prod"].account, left.aws.account}
+    assert set(re.findall(r"in (\d{12})", done.err)) == accounts
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
     (mail,), (note,) = left.aws.mails, left.aws.published
     assert (mail.to, mail.text.count("revoked, left the company")) == (("alice@example.com",), 3)
-    assert note.message.count("rotate-my-key fleet revoke --undo alice --account ") == 3
+    assert note.message.count("rotate-my-key fleet revoke --undo alice --account ") == 2  # accounts
     done = left.it.run("fleet", "revoke", "--undo", "alice", "-y")
     assert done.code == 0, done.text
     assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
@@ -289,6 +294,8 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     assert left.it.run("fleet", "revoke", "-y").code == 2
     done = left.it.run("fleet", "revoke", "alise", "-y")  # the name may be misspelt
     assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
+    hint = left.it.run("fleet", "revoke", "alice@example.com", "-y").problem()[1]
+    assert hint == "rotate-my-key fleet revoke --owner alice@example.com"
 
 
 def test_revoke_ends_passwords_and_sessions(left: Firm) -> None:
@@ -513,14 +520,12 @@ def test_accounts_are_named_by_unit_and_tag_too(firm: Firm, said: str, off: str)
 
 
 def test_a_unit_that_is_not_there_ends_the_run(firm: Firm) -> None:
-    """Before anything is done, with what AWS was asked."""
+    """Before anything is done."""
     firm.account("prod")
     firm.settings("[accounts]\nrole = rotate-my-key-fleet\n" + RULES.format(account="ou-ab12-99999999"))
     done = firm.enforce("--apply", "--yes")
-    assert (done.code, done.problem()) == (
-        1,
-        ("there is no such thing for organizations:ListAccountsForParent", "check the name"),
-    )
+    said = "the organization has no unit ou-ab12-99999999, which [enforce] accounts names"
+    assert (done.code, done.problem()) == (1, (said, "aws organizations list-roots"))
 
 
 def test_a_new_key_for_a_member_account_is_fetched_there(firm: Firm, tmp_path: Path) -> None:

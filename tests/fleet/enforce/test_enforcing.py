@@ -7,6 +7,7 @@ was not told, or whose run was cut off after it: the same run or the next one te
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -20,7 +21,16 @@ from rotate_my_key.fleet.enforce import carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.messages import Renderer
-from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, Owners, ReissueSettings, Remind
+from rotate_my_key.settings.fleet import (
+    AuditSettings,
+    ChannelSettings,
+    Enforce,
+    Exempt,
+    FleetSettings,
+    Owners,
+    ReissueSettings,
+    Remind,
+)
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, make, noticed, planned
 from tests.fleet.fakes import NOW, FakeDirectory, Killed, Points, User, flat, spoil
 
@@ -155,7 +165,7 @@ def test_a_chat_that_mentions_nobody_gives_no_notice(company: Company, told: int
     company.owners = (company.chat,)
     outcome = company.run()
     assert (did(outcome), company.chat.personal) == (["spare alice: owner not reached"], False)
-    assert "the chat chat mentions nobody (set mention in [[chat]])" in company.chat.sent[-1].text.replace("\n  ", " ")
+    assert "the channel chat addresses no single person" in company.chat.sent[-1].text.replace("\n  ", " ")
 
 
 def lived(company: Company, days: int) -> list[tuple[int, str]]:
@@ -580,12 +590,30 @@ def makes(accounts: tuple[str, ...] = (HERE,), **how: Any) -> FleetSettings:
     return FleetSettings(enforce=enforce, reissue=ReissueSettings(enabled=True, **how))
 
 
+def rules(owners: str = "mail", audit: str = "", **how: Any) -> FleetSettings:
+    """Keys go at 90 days; owners are told by mail, or by a topic."""
+    channels = {"mail": ChannelSettings("mail", "ses"), "topic": ChannelSettings("topic", "sns")}
+    enforce = Enforce(**{"deactivate_at": 90 * DAY, "accounts": (HERE,), **how})
+    remind = Remind(owners=(owners,) if owners else ())
+    return FleetSettings(enforce=enforce, remind=remind, channels=channels, audit=AuditSettings(file=audit))
+
+
+KMS = "arn:aws:kms:eu-west-1:123456789012:key/x"
 WRONG: dict[str, tuple[FleetSettings, bool]] = {
     "nothing to enforce": (FleetSettings(), False),
     "no account is listed": (FleetSettings(enforce=Enforce(deactivate_at=DAY)), True),
     "reissue_at is set": (FleetSettings(enforce=Enforce(reissue_at=DAY)), False),
     "reissue.bucket is not set": (makes(through="s3"), False),
+    "reissue.link_for is above 7 days": (makes(through="s3", bucket="b", link_for=8 * DAY), False),
+    "reissue.kms_key is in eu-west-1, but": (makes(kms_key=KMS, region="eu-west-2"), False),
     "reissue.reader 'alice' is not the ARN of a role": (makes(reader="alice"), False),
+    "the template folder /none cannot be used": (replace(rules(), remind=Remind(templates="/none")), False),
+    "most = 0": (rules(most=0), True),
+    "allows no day": (rules(weekdays=()), True),
+    "no channel for owners is set": (rules(owners=""), True),
+    "the channel topic addresses no single person": (rules(owners="topic"), True),
+    "audit.file /none/a.jsonl cannot be written": (rules(audit="/none/a.jsonl"), True),
+    "audit.file a.jsonl cannot be written": (rules(audit="a.jsonl"), True),
 }
 
 
@@ -595,6 +623,8 @@ def test_settings_that_cannot_be_meant(said: str) -> None:
     settings, apply = WRONG[said]
     with pytest.raises(WrongUsage, match=said):
         check(settings, apply=apply)
+    check(rules(audit=os.path.abspath("a.jsonl")), apply=True)
+    check(rules(owners="", notices=0), apply=True)
 
 
 def test_without_accounts_a_dry_run_shows_what_the_rules_would_do(company: Company) -> None:

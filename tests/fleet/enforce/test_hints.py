@@ -165,7 +165,7 @@ def test_ctrl_c_while_keys_are_switched_off(ready: Firm) -> None:
 @click.command("revoke")
 @click.argument("user", required=False)
 @click.option("--account", multiple=True)
-@click.option("--why", default="asked for")
+@click.option("--why", default="")
 @click.option("-y", "--yes", is_flag=True)
 @fleet_options
 @click.pass_obj
