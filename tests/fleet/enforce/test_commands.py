@@ -265,7 +265,7 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     assert "aws iam put-user-policy --user-name alice" in done.err
     assert "aws iam delete-login-profile --user-name alice" in done.err
     accounts = {left.members["prod"].account, left.aws.account}
-    assert set(re.findall(r"in (\d{12})", done.err)) == accounts
+    assert set(re.findall(r"in .*(\d{12})\)?:$", done.err, re.MULTILINE)) == accounts
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
     (mail,), (note,) = left.aws.mails, left.aws.published
     assert (mail.to, mail.text.count("revoked, left the company")) == (("alice@example.com",), 3)
