@@ -267,6 +267,11 @@ class ActionLine:
         return mask(self.key_id)
 
     @property
+    def recalled(self) -> bool:
+        """Whether IT has asked for another key in its place."""
+        return self.why.startswith("recalled ")
+
+    @property
     def undo(self) -> str:
         """What is typed after the command that takes it back."""
         return f"--undo {self.user} --account {self.account.number}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from functools import partial
 
-from ..core.errors import Problem, WrongUsage, fault
+from ..core.errors import Gone, Problem, WrongUsage, fault
 from ..core.parallel import Pool
 from ..core.policy import number
 from ..settings.fleet import FleetSettings
@@ -60,11 +60,12 @@ class EnforceContext:
         return self.places(step.found.account.number, step.act.user.name) if waits else ""
 
     def remember(self, found: UserLook, memory: Memory, *, noted: bool = False) -> Problem | None:
-        """Put the memory into a user's tag; gives why that is not possible. `noted`: this run has written there."""
+        """Put the memory into a user's tag; gives why that is not possible. `noted`: this run has written there. A user
+        who was deleted meanwhile needs none."""
         try:
             write(found, memory, self.settings.remind.tag, self.sleep, noted=noted)
         except Problem as problem:
-            return problem
+            return None if isinstance(problem, Gone) else problem
         return None
 
     def unreached(self, act: Act, found: UserLook) -> Skipped | None:

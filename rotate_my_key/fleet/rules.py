@@ -324,12 +324,7 @@ def _spared(
     elif key.last_use is None:
         return SkipRule.LAST_USE, "its last use could not be read"
     elif due.kind is ActionKind.DEACTIVATE:
-        announced = _announced(due, known, settings.enforce, today)
-        if (
-            ActionKind.REISSUE in planned
-            and not due.since
-            and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY
-        ):
+        if ActionKind.REISSUE in planned and not due.since:
             return SkipRule.NEW_KEY, NEW_FIRST
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"

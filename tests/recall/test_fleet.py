@@ -88,6 +88,9 @@ def test_part_of_it(shop: Firm, kind: str) -> None:
     done = shop.it.run("fleet", "recall", "--owner", "bob@example.com", *BY)
     assert done.code == 0, done.text
     assert mark(shop, "bob") and not mark(shop, "alice")
+    shop.person("bob2", 30, owner="bob@example.com")
+    assert shop.it.run("fleet", "recall", "--owner", "bob@example.com", "--by", "2d", *BY[2:]).code == 0
+    assert shop.aws.mails[-1].subject == "IT has recalled 2 of your AWS access keys"
 
 
 def late(shop: Firm, name: str, told: int = 3) -> None:

@@ -221,6 +221,15 @@ def vips() -> Company:
     return found
 
 
+def test_whoever_is_deleted_meanwhile_is_no_failure(company: Company) -> None:
+    """Their owner may have been told, and there is nobody left of whom that is to be remembered."""
+    company.user("alice", 97, told=None)
+    plan = company.plan()
+    del company.here.everybody["alice"]
+    outcome = company.carry_out(plan)
+    assert (outcome.code, did(outcome)) == (0, ["notify alice done"])
+
+
 @pytest.mark.parametrize("sentence", CHANGED)
 def test_what_changed_since_it_was_planned_is_not_done(sentence: str, vips: Company) -> None:
     """Between the plan and an act hours may pass: the facts, and who is exempt, are fetched again before each act, and

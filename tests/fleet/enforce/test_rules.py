@@ -179,7 +179,8 @@ a new one comes first | B 92 told10 | reissue_at=60d deactivate_anyway_at=90d
     | reissue B; spare B: new key not received
 and its user gets time to fetch it, often with the old one | B 95 told10 reissued1
     | reissue_at=60d deactivate_anyway_at=90d | spare B: stuck; spare B: grace
-but it does not put it off for ever | B 114 told20 | reissue_at=60d deactivate_anyway_at=90d | reissue B; deactivate B
+however late it is: a plan says no action that the new key would spare | B 114 told20
+    | reissue_at=60d deactivate_anyway_at=90d | reissue B; spare B: new key not received
 """,
     4,
 )
