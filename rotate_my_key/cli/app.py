@@ -111,6 +111,8 @@ class App:
         self.result_given = False  # the one object of --json
         self.problem: Problem | Interrupted | None = None  # that the run ended with
         self._spinner: Status | Progress | None = None
+        self._screen = threading.RLock()  # for a line or a frame: a worker's question may come as the spinner starts
+        self._asked = False  # a question waits for its answer: nothing spins
         self.wiring: Any = None  # see Wiring.of, which knows this class
 
     # Where things are
@@ -295,7 +297,7 @@ class App:
         """What must be said even with --quiet, on stderr, above the spinner; `exact` as `out` has it. That nobody
         listens any more stops no rotation."""
         text = text if exact else self._fitted(text, sys.stderr)
-        with suppress(OSError):
+        with self._screen, suppress(OSError):
             if self._spinner:
                 from rich.text import Text
 
@@ -350,9 +352,16 @@ class App:
     def line(self, question: str, check: Callable[[], None]) -> str:
         """Ask for a line of text: for a terminal only, from any thread. `check` raises once the person wants to stop.
         Raises Interrupted for Ctrl-D."""
-        self._stop_spinner()
-        with suppress(OSError):
+        with self._screen, suppress(OSError):
+            self._asked = True
+            self._stop_spinner()
             click.echo(question, nl=False, err=True)
+        try:
+            return self._typed(check)
+        finally:
+            self._asked = False
+
+    def _typed(self, check: Callable[[], None]) -> str:
         # A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by
         # `check`, and past sys.stdin, whose lock a thread that still waits would hold when the program ends.
         from ..core.parallel import Running
@@ -407,22 +416,26 @@ class App:
 
     @contextmanager
     def _spinning(self, spinner: Status | Progress) -> Iterator[None]:
-        self._stop_spinner()
-        try:
-            spinner.start()
-            self._spinner = spinner
-        except RuntimeError:  # no thread to be had: then nothing spins
-            spinner.stop()
+        with self._screen:
+            self._stop_spinner()
+            try:
+                if not self._asked:
+                    spinner.start()
+                    self._spinner = spinner
+            except RuntimeError:  # no thread to be had: then nothing spins
+                spinner.stop()
         try:
             yield
         finally:
-            if self._spinner is spinner:
-                self._stop_spinner()
+            with self._screen:
+                if self._spinner is spinner:
+                    self._stop_spinner()
 
     def _stop_spinner(self) -> None:
-        spinner, self._spinner = self._spinner, None
-        if spinner:
-            spinner.stop()
+        with self._screen:
+            spinner, self._spinner = self._spinner, None
+            if spinner:
+                spinner.stop()
 
 
 def _now() -> str:

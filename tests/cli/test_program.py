@@ -153,8 +153,8 @@ def test_wrong_usage_is_two_lines(
 def test_a_problem_is_two_lines_also_when_quiet(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """No profile at all: what is wrong, and the next command."""
     assert run(["-q", "rotate", "--yes"], env) == 1
-    first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("error: ") and second.startswith("hint: ")
+    said = capsys.readouterr().err
+    assert [line.split()[0] for line in said.splitlines()] == ["error:", "hint:"], said
 
 
 class Trap(Mapping[str, str]):

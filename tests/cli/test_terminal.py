@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotate_my_key.cli.app import App
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk
 
@@ -249,3 +251,48 @@ def test_piped_output_has_no_spinner(desk: Desk) -> None:
     assert done.code == 0
     assert ESCAPE not in done.text
     assert "waiting" not in done.text
+
+
+class Spinner:
+    """One whose first frame takes its time, while another thread has something to say."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.console, self.shown = self, list[str]()
+        self.other = threading.Thread(target=meanwhile)
+
+    def start(self) -> None:
+        """As rich's."""
+        self.other.start()
+        self.other.join(0.2)
+        self.shown.append("frame")
+
+    def stop(self) -> None:
+        """As rich's."""
+        self.shown.append("cleared")
+
+    def print(self, text: object, **how: object) -> None:
+        """As its console's."""
+        self.shown.append(str(text))
+
+
+def test_what_another_thread_says_waits_for_the_first_frame() -> None:
+    """The MFA code's worker: its line would end up behind the frame, and be wiped out with it."""
+    app = App({})
+    spinner = Spinner(lambda: app.complain("wrong code"))
+    with app._spinning(spinner):  # type: ignore[arg-type]
+        spinner.other.join()
+    assert spinner.shown == ["frame", "wrong code", "cleared"]
+
+
+def test_nothing_spins_over_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a worker asks before the spinner starts."""
+    app = App({})
+    spinner = Spinner(lambda: None)
+
+    def typed(descriptor: int, most: int) -> bytes:
+        with app._spinning(spinner):  # type: ignore[arg-type]
+            return b"123456\n"
+
+    monkeypatch.setattr(os, "read", typed)
+    assert app.line("MFA code: ", lambda: None) == "123456\n"
+    assert spinner.shown == []
