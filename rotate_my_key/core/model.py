@@ -164,6 +164,8 @@ class Recall(NamedTuple):
 def read_recall(tags: Mapping[str, str] | None) -> Recall | None:
     """What the user's tag says; None if there is none, or it makes no sense."""
     said = next((value for key, value in (tags or {}).items() if key.lower() == RECALL_KEY), "")
+    if not said:
+        return None
     version, *words = said.split(None, 3) or [""]
     try:
         at, by = (datetime.fromisoformat(word) for word in words[:2])

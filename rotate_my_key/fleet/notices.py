@@ -13,7 +13,7 @@ the same plan.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -35,7 +35,7 @@ class KeyLine:
     how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt.
     `off` is when it will be switched off at the earliest and `gone` when deleted, None if that is not sure; `waits`: IT
     has made a new key in its place, which waits for its user at `place` if that is known; `recall`: IT wants it to be
-    replaced, whatever its age."""
+    replaced, whatever its age; `tags` are the user's, one line each."""
 
     account: AwsAccount
     user: str
@@ -55,6 +55,7 @@ class KeyLine:
     place: str = ""
     max_age: timedelta = Policy().max_age
     recall: Recall | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
@@ -313,6 +314,7 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
         places(row.account.number, row.user.name) if waits else "",
         row.policy.max_age,
         row.recall,
+        {one_line(name): one_line(value) for name, value in (row.user.tags or {}).items()},
     )
 
 

@@ -243,6 +243,16 @@ def test_a_template_of_its_own_replaces_ours(tmp_path: Path) -> None:
     assert "rotate-my-key" in message.html
 
 
+def test_a_template_may_name_the_users_tags(tmp_path: Path) -> None:
+    """One of IT's own, and the one in which AWS's console keeps the description of a key; each is one line."""
+    (tmp_path / "owner.txt.j2").write_text(
+        "Subject: Key\n{% set tags = keys[0].tags %}"
+        "{{ tags.team }}|{{ tags.get(keys[0].key_id, '') }}|{{ tags.get('floor', 'unknown') }}\n"
+    )
+    told = case(tags={"team": "data\r\nBcc: all@example.com", "AKIAIOSFODNN7EXAMPLE": "laptop"})
+    assert written(told, folder=str(tmp_path)).text == "data Bcc: all@example.com|laptop|unknown\n"
+
+
 def test_a_template_may_extend_ours(tmp_path: Path) -> None:
     """What is built in stays in reach, and a file of its own may be included."""
     (tmp_path / "_foot.txt.j2").write_text("Example Ltd\n")
