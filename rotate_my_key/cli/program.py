@@ -113,7 +113,9 @@ def run(args: Sequence[str], env: Any, app: App | None = None) -> int:
     args, log_file = _without_log_file(args)
     words = with_command(args)
     app.profile = _typed_profile(words)
-    return guarded(app, words, lambda: _called(app, words, log_file))
+    code = guarded(app, words, lambda: _called(app, words, log_file))
+    app.verbose = 0  # a worker that AWS still keeps waiting says nothing behind the last line
+    return code
 
 
 def _without_log_file(args: Sequence[str]) -> tuple[list[str], str]:

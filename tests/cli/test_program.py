@@ -9,8 +9,10 @@ from typing import NoReturn
 import pytest
 
 from rotate_my_key import __version__
+from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import with_command
 from rotate_my_key.cli.main import run
+from rotate_my_key.cli.program import run as run_with
 from rotate_my_key.cli.table import GROUPS
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -155,6 +157,15 @@ def test_a_problem_is_two_lines_also_when_quiet(env: dict[str, str], capsys: pyt
     assert run(["-q", "rotate", "--yes"], env) == 1
     said = capsys.readouterr().err
     assert [line.split()[0] for line in said.splitlines()] == ["error:", "hint:"], said
+
+
+def test_nothing_is_logged_behind_the_last_line(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker that still waits for an answer does not know that the command has ended."""
+    app = App(env)
+    assert run_with(["rotate", "--yes", "-v"], env, app) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("hint: ")
+    app.log("iam:GetUser: no answer")
+    assert capsys.readouterr().err == ""
 
 
 class Trap(Mapping[str, str]):
