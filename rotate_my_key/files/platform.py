@@ -113,6 +113,10 @@ if sys.platform == "win32":
                 found[name.upper()] = str(value)
         return found
 
+    def fsync(fd: int) -> None:
+        """Make the content durable."""
+        os.fsync(fd)
+
     def machine_ids() -> str:
         """What Windows made up when it was installed."""
         import winreg
@@ -228,7 +232,7 @@ elif sys.platform == "linux":
         """Make the content durable."""
         os.fsync(fd)
 
-else:
+elif sys.platform != "win32":
 
     def _copy_attributes(source: int, target: int) -> None:
         """No way known on this system."""

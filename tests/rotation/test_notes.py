@@ -150,20 +150,25 @@ def test_a_young_note_of_another_computer(laptop: Laptop) -> None:
     """A home that two computers share: 75 while the other may be at work, and finished once it cannot be any more."""
     stop_at_proof(laptop)
     change_note(laptop, host="another-computer", boot="another-start another-machine")
-    done = laptop.run()
-    assert done.code == 75 and "another-computer" in done.err and done.err.count("error:") == 1, done.text
-    assert laptop.works() == laptop.old
+    for words in ([], ["undo", "--yes"]):
+        done = laptop.run(*words)
+        assert done.code == 75 and "another-computer" in done.err and done.err.count("error:") == 1, done.text
+        assert "put back" not in done.text
+        assert laptop.works() == laptop.old
     began = datetime.now(UTC) - timedelta(minutes=11)
     change_note(laptop, began=began.isoformat(), switch_off_at=began.isoformat(), delete_at=began.isoformat())
     laptop.settled()
 
 
 @pytest.mark.parametrize("which", [0, -1], ids=["since it was started", "since before it was started"])
-def test_a_note_of_this_computer_under_another_name(laptop: Laptop, which: int) -> None:
+@pytest.mark.parametrize("command", ["rotate", "undo"])
+def test_a_note_of_this_computer_under_another_name(laptop: Laptop, command: str, which: int) -> None:
     """A name may follow the network, as on a Mac: its own rotation is finished at once, and is undone."""
     ids = machine_ids().split()
     stop_at_proof(laptop)
     change_note(laptop, host="alices-mbp.corp.example", boot=f"another {ids[which]}")
+    assert laptop.run(command, "--yes").code == 0
+    assert (laptop.works() == laptop.old) is (command == "undo")
     laptop.settled()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.laptop import Finished
 from tests.rotation.test_killed_at_calls import CALLS, LATER, WEIGHTY
+from tests.rotation.test_notes import change_note
 from tests.windows.conftest import PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,15 @@ def test_ended_at_a_call(laptop: WindowsLaptop, call: str, when: str) -> None:
     assert laptop.run().code == 1
     laptop.works()
     laptop.calm(LATER)
+    laptop.settled()
+
+
+def test_ended_and_named_otherwise(laptop: WindowsLaptop) -> None:
+    """By its machine ID (wine makes up none) the computer is known again, and the next run finishes at once."""
+    laptop.cmd(r"reg add HKLM\Software\Microsoft\Cryptography /v MachineGuid /d 1e1d5f2c-0b1c-4c0a /f")
+    laptop.at("UpdateAccessKey", 1, lambda call: laptop.kill(), "before")
+    assert laptop.run().code == 1
+    change_note(laptop, host="another name")
     laptop.settled()
 
 
