@@ -177,7 +177,7 @@ class Laptop:
         """The pair in the file, read by nobody's code but these lines."""
         values: dict[str, str] = {}
         section = ""
-        for line in self.file.read_bytes().decode().split("\n"):
+        for line in self.file.read_bytes().decode(errors="replace").split("\n"):
             text = line.strip()
             if text.startswith("["):
                 section = text.strip("[]")

@@ -162,6 +162,8 @@ def _text(app: App, mine: Folder, shell: str, system: bool) -> str:
 
 def _unread(app: App, shell: str, path: str) -> str:
     """Why a new terminal may not read that file, or ""."""
+    if shell == "powershell" and sys.platform == "win32":
+        return "PowerShell 7 reads it; Windows PowerShell 5.1 and cmd do not"
     if shell != "bash" or os.path.basename(path) != ".bashrc":
         return ""
     for name in (".bash_profile", ".bash_login", ".profile"):

@@ -93,11 +93,13 @@ class Scan:
         self._successor: dict[str, str] = {}
         self._found: list[Copy] = []
         self._processes: list[RunningProcess] = []
+        self._variables: list[tuple[str, str]] = []
         self._tally: Tally
 
     def look(self, names: Sequence[str | None], *, all_keys: bool) -> None:
         """Read files and processes. Raises Problem if no key is found to look for."""
         from ..copies.find import processes
+        from ..files.platform import kept_variables
 
         wanted = self._wanted(names, all_keys=all_keys)
         with ExitStack() as spinner:
@@ -107,6 +109,8 @@ class Scan:
 
             self._found, self._tally = self._files.scan(wanted, self._paths, tick)
         self._processes = list(processes(wanted))
+        for name, value in kept_variables().items():
+            self._variables += [(name, each.pair.key_id) for each in wanted if each.here(os.fsencode(value))]
 
     def _wanted(self, names: Sequence[str | None], *, all_keys: bool) -> list[Forms]:
         from ..copies.forms import Forms
@@ -171,12 +175,17 @@ class Scan:
         processes = [process for process in self._processes if process.key_id == key_id]
         return [copy for copy in self._found if copy.key_id == key_id], processes
 
+    def _kept(self, key_id: str) -> list[str]:
+        return [name for name, of in self._variables if of == key_id]
+
     def show(self) -> None:
         """What was found, key by key."""
         for key_id in dict.fromkeys([*self._profiles, *self._successor]):
             copies, processes = self._of(key_id)
             rows = [[self._app.show_path(c.path), self._means(c)] for c in copies if not c.is_profile]
             rows += [[f"process {p.pid} ({p.name})", f"has it in its {p.where}; restart it"] for p in processes]
+            remove = r"new programs get it; reg delete HKCU\Environment /f /v"
+            rows += [[f"variable {name}", f"{remove} {name}"] for name in self._kept(key_id)]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
             for line in table([("", ""), *rows], self._app.width())[1:]:
                 self._app.out(f"  {line}")
@@ -224,4 +233,5 @@ class Scan:
             "replaced_by": self._successor.get(key_id),
             "files": [copy.json() for copy in copies],
             "processes": [{"pid": p.pid, "name": p.name, "where": p.where} for p in processes],
+            "variables": self._kept(key_id),
         }

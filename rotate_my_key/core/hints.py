@@ -103,13 +103,14 @@ def on(system: str, hint: str) -> str:
             import shlex
 
             words, count = shlex.split(found[1]), other.count("{}")
-            words = [quoted(word) if system == "darwin" else _double_quoted(word) for word in words]
+            words = [quoted(word) if system == "darwin" else double_quoted(word) for word in words]
             if len(words) >= count:
                 return hint[: found.start()] + other.format(*words[len(words) - count :]) + hint[found.end() :]
     return hint
 
 
-def _double_quoted(word: str) -> str:
+def double_quoted(word: str) -> str:
+    """A word as PowerShell and cmd take it."""
     return word if _PLAIN.fullmatch(word.replace("\\", "/").lstrip("~")) else f'"{word}"'
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from .. import settings
 from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
-from ..core.hints import Hint
+from ..core.hints import Hint, double_quoted
 from ..core.policy import mask
 from ..files import platform
 from ..files.regular import PUBLIC, oddity, read_start, tracking
@@ -590,7 +590,8 @@ def removal(prefix: str = sys.prefix) -> str:
     if way is None and os.path.basename(prefix) == "_internal":  # an archive that has its own Python
         return f"rm -r {quote(os.path.dirname(prefix))}"
     if way is None:
-        return f"{quote(sys.executable)} -m pip uninstall {NAME}"
+        python = double_quoted(sys.executable) if platform.NAME == "win32" else quote(sys.executable)
+        return f"{python} -m pip uninstall {NAME}"
     shared = prefix.partition(f"/lib/{NAME}/venv-")[0]
     return way[1] + (f" --prefix {quote(shared)}" if shared != prefix else "")
 

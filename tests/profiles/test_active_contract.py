@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -239,7 +240,7 @@ HOMES = [
 ASK_BOTOCORE = """
 import json, os, sys
 homes = json.load(sys.stdin)
-os.environ["HOME"] = homes[0]["env"]["HOME"]
+os.environ["HOME"] = os.environ["USERPROFILE"] = homes[0]["env"]["HOME"]
 import botocore.session
 for home in homes:
     os.environ.clear()
@@ -261,7 +262,7 @@ for home in homes:
 def environment(home: Home, place: Path) -> dict[str, str]:
     """What a process in that home sees; neither a metadata service nor an old boto file is in reach."""
     quiet = {"AWS_EC2_METADATA_DISABLED": "true", "BOTO_CONFIG": str(place / "none"), "PATH": os.environ["PATH"]}
-    return {"HOME": str(place), **quiet, **home.env}
+    return {"HOME": str(place), "USERPROFILE": str(place), **quiet, **home.env}
 
 
 def find(home: Home, place: Path, *, mixed: bool = False) -> Active:
@@ -296,6 +297,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
 @pytest.mark.parametrize("home", HOMES, ids=lambda home: home.says)
 def test_the_answer_is_botocores_or_the_listed_refusal(home: Home, asked: Asked) -> None:
     """Where we answer, botocore in its own process answers with the same pair; where we refuse, the reason is said."""
+    if "= echo" in (home.config or "") and not shutil.which("echo"):
+        pytest.skip("there is no program `echo` here")
     place, sdk, pair = asked[home.says]
     assert sdk == home.sdk
     if home.ours in KEYS:
@@ -305,7 +308,7 @@ def test_the_answer_is_botocores_or_the_listed_refusal(home: Home, asked: Asked)
     else:
         with pytest.raises(Problem) as refusal:
             find(home, place)
-        assert home.ours in refusal.value.message
+        assert home.ours in refusal.value.message.replace("\\", "/")
         assert refusal.value.hint
         assert "\n" not in refusal.value.message + refusal.value.hint
         assert "not+a+secret" not in refusal.value.message + refusal.value.hint

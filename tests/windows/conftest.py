@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+import pexpect
 import pytest
 
 from tests.laptop import Finished, Laptop, new_laptop
@@ -24,6 +25,7 @@ FOLDER = HERE.parents[1] / ".cache" / "windows"
 WINE = Path("/usr/lib/wine/wine64")
 NAME = "Jörg O'Brien & Söhne (100%)"  # whose home it is
 PYTHON = r"C:\Program Files\Python\python.exe"
+ENV = {"USER": NAME, "WINEPREFIX": str(FOLDER / "prefix"), "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass
@@ -57,16 +59,15 @@ def windows() -> Iterator[Windows]:
     if not WINE.exists():
         needed = "NO WINE64 HERE: nothing is tested on Windows"
         (pytest.fail if os.environ.get("ROTATE_MY_KEY_NO_SKIP") else pytest.skip)(needed)
-    env = {"USER": NAME, "WINEPREFIX": str(FOLDER / "prefix"), "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
     machine = [HERE / "machine.sh", FOLDER]
-    made = subprocess.run(machine, env={**os.environ, **env}, capture_output=True, text=True)
+    made = subprocess.run(machine, env={**os.environ, **ENV}, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     drive = FOLDER / "prefix" / "drive_c"
     shutil.copy(HERE / "inside.py", drive)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command, none = [WINE, PYTHON, r"C:\inside.py", str(port)], subprocess.DEVNULL
-    inside = subprocess.Popen(command, env=env, start_new_session=True, stdin=none, stdout=none, stderr=none)
+    inside = subprocess.Popen(command, env=ENV, start_new_session=True, stdin=none, stdout=none, stderr=none)
     windows = Windows(drive, port)
     for _ in range(600):
         with suppress(OSError):
@@ -77,7 +78,7 @@ def windows() -> Iterator[Windows]:
     yield windows
     inside.kill()
     inside.wait()
-    subprocess.run([WINE.with_name("wineserver64"), "-k"], env=env, check=False)
+    subprocess.run([WINE.with_name("wineserver64"), "-k"], env=ENV, check=False)
 
 
 class WindowsLaptop(Laptop):
@@ -121,6 +122,12 @@ class WindowsLaptop(Laptop):
     def cmd(self, line: str, env: Mapping[str, str] | None = None) -> Finished:
         """What a person types into cmd."""
         return self.shell(f'cmd /d /s /c "{line}"', env)
+
+    def console(self, *args: str) -> pexpect.spawn[str]:
+        """The program in a console of wine's, which draws it in a terminal of Linux's."""
+        env = {**os.environ, **ENV, **self.environment(), "PATH": os.environ["PATH"], "TERM": "xterm"}
+        words, size = [PYTHON, "-m", "rotate_my_key", *args], (40, 150)
+        return pexpect.spawn(str(WINE), words, env=env, encoding="utf-8", dimensions=size, timeout=60)  # type: ignore[arg-type]
 
     def kill(self, name: str = "") -> None:
         """End what runs under this name, at once."""

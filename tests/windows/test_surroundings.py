@@ -1,15 +1,25 @@
 """What Windows does to a profile file, and what stands beside a rotation there."""
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pexpect
 import pytest
 
 from tests.windows.conftest import HERE, PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
-OWN = ("core", r"profiles\test_ini.py", r"profiles\test_edit.py")
+OWN = ("core", *(rf"profiles\test_{name}.py" for name in ("ini", "edit", "active_contract")), r"fleet\test_judge.py")
+ID = r"HKCU\Environment /v AWS_ACCESS_KEY_ID"
+TASK = r"""
+import re
+from rotate_my_key.schedule import job, windows
+task = windows.task(job.make(r"C:\rotate-my-key.exe", {}, {}), "me")
+print('"%s" %s' % tuple(re.search(f"<{part}>(.*)</{part}>", task)[1] for part in ("Command", "Arguments")))
+"""
 HOLD = """
 import ctypes
 from ctypes import wintypes
@@ -41,7 +51,7 @@ def test_every_module_can_be_loaded(laptop: WindowsLaptop) -> None:
 
 
 def test_what_needs_no_linux_passes_there_too(laptop: WindowsLaptop) -> None:
-    """The tests of the pure core and of profile files as bytes, if botocore reads UTF-8."""
+    """The tests of the pure core, of the judge, and of profile files as bytes and as botocore reads them in UTF-8."""
     repo = "Z:" + str(HERE.parents[1]).replace("/", "\\")  # wine's name for all of Linux
     tests = [rf"{repo}\tests\{name}" for name in OWN]
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
@@ -123,33 +133,80 @@ def test_the_credential_manager(laptop: WindowsLaptop) -> None:
 
 
 def test_task_scheduler_takes_the_job(laptop: WindowsLaptop) -> None:
-    """schtasks takes the XML (of which wine keeps no action) and gives it up; what it starts has no console."""
+    """schtasks takes the XML, of which wine keeps no action; what it starts has no console; `uninstall` takes it
+    out, and says how to go on as cmd understands it."""
     done = laptop.run("schedule", "install", "--yes")
     assert done.code == 0, done.text
     (file,) = (laptop.windows.drive / "windows/system32/tasks").iterdir()
     assert b"made by `rotate-my-key schedule install`" in file.read_bytes()
-    words = ["schedule", "run", "--daily", "rotate", "--yes", "--quiet", "--keep-old", "7d"]
-    done = laptop.shell([PYTHON.replace("python.exe", "pythonw.exe"), "-P", "-m", "rotate_my_key", *words])
-    assert done.code == 0 and laptop.works() != laptop.old, done.text
-    assert laptop.run("schedule", "uninstall").code == 0
-    assert not file.exists()
+    line = laptop.shell([PYTHON, "-c", TASK]).out.strip()
+    assert "pythonw.exe" in line and "--keep-old 7d" in line
+    laptop.shell(line)
+    assert laptop.works() != laptop.old
+    assert laptop.run("undo", "--yes").code == 0  # as no old key may be kept
+    assert "PowerShell 7 reads it" in laptop.run("reminder", "install").err
+    done = laptop.run("uninstall", "--yes")
+    assert done.code == 0 and not file.exists(), done.text
+    last = done.out.strip().removeprefix("To remove rotate-my-key: ")
+    assert "Name: rotate-my-key" in laptop.cmd(last.replace("uninstall", "show")).out, last
+    assert list(laptop.home.rglob("profile.ps1")) == []
+
+
+def test_copies_in_files_and_in_the_registry(laptop: WindowsLaptop) -> None:
+    """`scan` finds them; a rotation changes the files; `scan` and `doctor` say how to remove what `setx` has set."""
+    line = f"AWS_ACCESS_KEY_ID={laptop.old.key_id}\r\nAWS_SECRET_ACCESS_KEY={laptop.old.secret}\r\n"
+    copies = [laptop.home / name for name in ("work/.env", "AppData/Roaming/Code/User/settings.json")]
+    for path in copies:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(line)
+    laptop.cmd(f"reg add {ID} /d {laptop.old.key_id} /f")
+    try:
+        said = laptop.run("scan").out
+        mend = laptop.run("doctor", env={"AWS_ACCESS_KEY_ID": laptop.old.key_id}).out
+        laptop.cmd(re.search(r"reg delete [^\r]*|$", said)[0])  # type: ignore[index]
+        assert laptop.cmd(f"reg query {ID}").code == 1, said
+    finally:
+        laptop.cmd(f"reg delete {ID} /f")
+    assert r"~\work\.env" in said and r"~\AppData\Roaming\Code\User\settings.json" in said, said
+    assert r"Remove-ItemProperty HKCU:\Environment AWS_ACCESS_KEY_ID" in mend, mend
+    assert laptop.run("rotate", "--yes", "--update-copies").code == 0
+    new = laptop.works()
+    for path in copies:
+        assert new.key_id in path.read_text() and new.secret in path.read_text()
+        shutil.rmtree(path.parent)
+
+
+def test_the_sites_settings(laptop: WindowsLaptop) -> None:
+    """Windows is asked who may write them: wine's drive is the user's own, so they do not count, and that is said."""
+    file = laptop.windows.drive / "ProgramData/rotate-my-key/config.ini"
+    file.parent.mkdir()
+    file.write_text("max_age = 20d\n")
+    try:
+        done = laptop.run("config", "get", "max_age")
+        assert done.out.strip() == "90d" and "not to Administrators" in done.err, done.text
+    finally:
+        shutil.rmtree(file.parent)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_as_notepad_and_powershell_write_it(laptop: WindowsLaptop, encoding: str) -> None:
-    """Refused where nobody can be asked; what a yes starts puts it into the code page, with every character that this
-    knows, and the key can be rotated."""
+    """Refused where nobody can be asked, and where the code page lacks a character; after a yes in a console the file
+    is in the code page, and the key is rotated after another one."""
     text = "# für Groß\r\n" + laptop.original.decode()
-    for comment, code in (("# Ő\r\n", 1), ("", 0)):
+    for comment in ("# Ő\r\n", ""):
         laptop.file.write_bytes((text + comment).encode(encoding))
         done = laptop.run()
         assert done.code == 1, done.text
         assert ("code page cp1252" if comment else "hint: rotate-my-key status") in done.err, done.text
-        path = laptop.windows.path(laptop.file)
-        yes = f"from rotate_my_key.profiles.places import rewrite; rewrite({path!r})"
-        assert laptop.shell([PYTHON, "-c", yes]).code == code
-        assert laptop.file.read_bytes() == (text + comment).encode(encoding if comment else "cp1252")
-    assert laptop.run().code == 0
+        assert laptop.file.read_bytes() == (text + comment).encode(encoding)
+    console = laptop.console("rotate")
+    for question in ("Rewrite it", "Rotate it?"):
+        console.expect_exact(question)
+        console.send("\r")
+    console.expect(pexpect.EOF)
+    laptop.original = text.encode("cp1252")
+    assert laptop.pair() != laptop.old
+    laptop.unchanged_but_for_the_pair()
 
 
 @pytest.mark.parametrize("page", [437, 850, 1252, 65001])
