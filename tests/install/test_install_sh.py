@@ -150,6 +150,18 @@ class TestPython:
         wrong, _ = self.refused(machine, tree, mode)
         assert wrong.endswith("there is none")
 
+    @pytest.mark.parametrize("tools", [0, 2], ids=["with developer tools", "without"])
+    def test_apples_stub(self, machine: Machine, mode: list[str], tools: int) -> None:
+        """Without developer tools macOS's /usr/bin/python3 opens a dialog: it is not started."""
+        stub = machine.add_tool("python3", f": >'{machine.root}/started'; exit 1")
+        script = machine.checkout / "install.sh"
+        script.write_text(script.read_text().replace("Darwin:/usr/bin/python3)", f"Darwin:{stub})"))
+        (machine.tools / "uname").unlink()
+        machine.add_tool("uname", "echo Darwin")
+        machine.add_tool("xcode-select", f"exit {tools}")
+        assert machine.install(*mode).returncode == 1
+        assert (machine.root / "started").exists() == (tools == 0)
+
     def test_the_one_named_is_the_one_used(self, machine: Machine, tree: Tree, mode: list[str]) -> None:
         """PYTHON is taken at its word: no other Python, and no uv, steps in."""
         machine.add_python()

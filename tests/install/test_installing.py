@@ -30,10 +30,14 @@ def version(machine: Machine) -> str:
     return machine.run(machine.command, "--version").stdout.strip()
 
 
-@pytest.fixture(params=["the system's tools", "busybox"])
+@pytest.fixture(params=["the system's tools", "bash", "busybox"])
 def any_tools(request: pytest.FixtureRequest, ready: Machine) -> Machine:
-    """A machine with the tools that are here, or with busybox's, which know little more than POSIX does, as BSD's."""
-    if request.param == "busybox":
+    """A machine with the tools that are here, with bash as sh (macOS has an old one), or with busybox's tools, which
+    know little more than POSIX does, as BSD's."""
+    if request.param == "bash":
+        (ready.tools / "sh").unlink()
+        (ready.tools / "sh").symlink_to(need("bash"))
+    elif request.param == "busybox":
         busybox = need("busybox")
         known = subprocess.run([busybox, "--list"], capture_output=True, text=True).stdout.split()
         for tool in set(TOOLS) & set(known):

@@ -1,6 +1,7 @@
 """Places that are read in odd ways, or by others only, and files that are none: refused early, or changed, never passed
 over."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 
@@ -32,6 +33,28 @@ def test_the_doctor_of_a_read_only_file_system(laptop: Laptop) -> None:
     assert done.code == 1 and "findmnt -T" in done.out, done.text
     assert "chmod" not in done.out and "chown" not in done.out, done.text
     refused(laptop, said="read-only", before=before)
+
+
+FUSE = 'bindfs $1 "$2" "$2" && shift 2 && exec "$@"'
+SPACE = ["unshare", "-m", "--pid", "--fork", "--kill-child"]
+needs_fuse = pytest.mark.skipif(
+    not shutil.which("bindfs")
+    or bool(subprocess.run([*SPACE, "bindfs", "/mnt", "/mnt"], capture_output=True).returncode),
+    reason="NO FUSE HERE: homes on file systems of programs are NOT tested (apt-get install bindfs, and be root)",
+)
+
+
+@needs_fuse
+@pytest.mark.parametrize("lacks", ["--chmod-ignore", "--chmod-deny", "--xattr-none", "--chown-deny", "--rename-deny"])
+def test_a_home_on_a_file_system_of_a_program(laptop: Laptop, lacks: str) -> None:
+    """As with sshfs, or encrypted: it rotates whatever that file system lacks; without renames, it makes no key."""
+    before = [*SPACE, "sh", "-c", FUSE, "sh", lacks, str(laptop.home)]
+    if lacks == "--rename-deny":
+        refused(laptop, said="permission denied", before=before)
+    else:
+        done = laptop.run(before=before)
+        assert done.code == 0 and laptop.works() != laptop.old, done.text
+    laptop.settled()
 
 
 # A place that was there at the beginning
