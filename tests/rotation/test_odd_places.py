@@ -35,6 +35,17 @@ def test_the_doctor_of_a_read_only_file_system(laptop: Laptop) -> None:
     refused(laptop, said="read-only", before=before)
 
 
+@needs_mount
+def test_a_disk_without_inodes(laptop: Laptop) -> None:
+    """It has room, and takes no file: `doctor` says so, and no key is made."""
+    laptop.state.mkdir(parents=True, mode=0o700)
+    full = 'mount -t tmpfs -o nr_inodes=1,mode=700 none "$0"; exec "$@"'
+    before = ["unshare", *NEW_SPACE, "sh", "-c", full, str(laptop.state)]
+    done = laptop.run("doctor", before=before)
+    assert done.code == 1 and "has no inodes left" in done.out, done.text
+    assert "df -i" in refused(laptop, said="disk is full", before=before)
+
+
 FUSE = 'bindfs $1 "$2" "$2" && shift 2 && exec "$@"'
 SPACE = ["unshare", "-m", "--pid", "--fork", "--kill-child"]
 needs_fuse = pytest.mark.skipif(
