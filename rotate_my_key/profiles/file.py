@@ -27,7 +27,7 @@ from functools import cached_property
 from ..core.errors import Problem, WrongEncoding, shortage
 from ..core.hints import Hint
 from ..core.model import Credentials, Place, PlaceKind
-from ..files.platform import TEXT
+from ..files.platform import TEXT, put_back
 from ..files.regular import refuse_odd
 
 DEFAULT = "DEFAULT"  # configparser's own name for the section that lends its options to all others
@@ -463,7 +463,8 @@ def _read(paths: ProfilePaths, path: str, kind: PlaceKind) -> ProfileFile:
             with open(path, "rb") as file:
                 data = file.read()
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        if put_back(os.path.realpath(path)):
+            return _read(paths, path, kind)
     except OSError as error:
         if scarce := shortage(error):
             raise scarce from None

@@ -68,6 +68,12 @@ def test_a_file_that_another_program_reads(laptop: WindowsLaptop, share: int) ->
     laptop.settled()
 
 
+def test_a_file_that_has_lost_its_name(laptop: WindowsLaptop) -> None:
+    """A computer that stops within ReplaceFileW leaves it under the backup's: the next run renames it."""
+    laptop.file.rename(f"{laptop.file}.rotate-my-key-old")
+    laptop.settled()
+
+
 @pytest.mark.parametrize("share", [0, 1], ids=["nothing", "read"])
 def test_a_file_that_another_program_keeps_to_itself(laptop: WindowsLaptop, share: int) -> None:
     """Nothing is changed, at AWS neither; when it is closed, the same command works."""
@@ -108,6 +114,8 @@ def test_one_file_in_two_spellings(laptop: WindowsLaptop) -> None:
 def test_in_the_code_page(laptop: WindowsLaptop) -> None:
     """botocore reads profile files in it, and so are they edited: each byte but the key's stays."""
     text = "# für Groß\r\n" + laptop.original.decode().replace("[work]", "[größe]")
+    laptop.file.write_bytes(text.encode())  # in UTF-8 these are other letters there
+    assert laptop.run("rotate", "-p", "default", "--dry-run").code == 0
     laptop.file.write_bytes(text.encode("cp1252"))
     done = laptop.run("rotate", "-p", "größe", "--yes")
     assert done.code == 0, done.text
@@ -177,13 +185,17 @@ def test_copies_in_files_and_in_the_registry(laptop: WindowsLaptop) -> None:
 
 
 def test_the_sites_settings(laptop: WindowsLaptop) -> None:
-    """Windows is asked who may write them: wine's drive is the user's own, so they do not count, and that is said."""
+    """Windows is asked who may write them: wine's drive is the user's own, so they do not count, and that is said.
+    `doctor` has Windows' own remedies."""
     file = laptop.windows.drive / "ProgramData/rotate-my-key/config.ini"
     file.parent.mkdir()
     file.write_text("max_age = 20d\n")
     try:
         done = laptop.run("config", "get", "max_age")
         assert done.out.strip() == "90d" and "not to Administrators" in done.err, done.text
+        program = PYTHON.replace("python.exe", r"Scripts\rotate-my-key.exe")
+        done = laptop.shell([program, "doctor"], {"PATH": r"C:\windows\system32"})
+        assert "/setowner *S-1-5-32-544" in done.out and '$env:PATH = "C:' in done.out, done.text
     finally:
         shutil.rmtree(file.parent)
 
