@@ -61,6 +61,7 @@ class Kind:
     tags: dict[str, str] = field(default_factory=dict)
     address: str | None = None
     stubborn: bool = False  # switches on again what was switched off
+    password: bool = True
 
 
 TWO, SPARE, OLD = ((40, "Active"), (0, "Active")), ((40, "Inactive"), (0, "Active")), ((150, "Active"),)
@@ -169,7 +170,7 @@ class Days:
         address = f"{name}@example.com" if kind.address is None else kind.address
         user = self.directory.user(name, path=kind.path, **kind.tags)
         user.tags |= {"owner": address} if address else {}
-        user.created = START
+        user.created, user.password = START, kind.password
         for age, status in kind.keys:
             self._named(name, self.directory.key(name, age, status))
 

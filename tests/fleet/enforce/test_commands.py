@@ -537,6 +537,7 @@ def test_a_new_key_for_a_member_account_is_fetched_there(firm: Firm, tmp_path: P
     firm.settings(f"[accounts]\nrole = rotate-my-key-fleet\n{rules.format(account=prod.account)}")
     done = firm.enforce("--apply", "--yes")
     assert done.code == 0, done.text
+    assert [line["outcome"] for line in firm.audit if line["what"] == "reissued"] == ["intended", "done"]
     place = re.search(r"secretsmanager:arn:\S+", next(mail.text for mail in firm.aws.mails if "adopt" in mail.text))
     assert place and f":{prod.account}:secret:" in place[0]
     (tmp_path / "alice").mkdir()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.settings.fleet_ini import PRESETS
-from tests.fleet.enforce.days import KINDS, Days, company
+from rotate_my_key.settings.fleet_ini import PRESETS, with_preset
+from tests.fleet.enforce.days import BASE, KINDS, Days, Kind, company
 
 TABLE = dict(
     part.split("\n", 1) for part in (Path(__file__).parent / "company.txt").read_text().strip("\n").split("\n\n")
@@ -23,7 +23,7 @@ LAST = {"staged-90": 80, "staged-30-60": 70, "two-key-loop": 90}  # whatever the
 
 # On which day of a key the systems that the presets name do what; where ours differs, `--presets` says so.
 SYSTEMS: dict[str, dict[str, int]] = {
-    "tell-admin": {},  # the digest alone, at 86 days
+    "tell-admin": {},  # the digest alone
     "mail-owners": {"mail": 100},
     "staged-90": {"IT makes B": 60, "A off": 80, "A gone": 90},
     "staged-30-60": {"mail": 30, "IT makes B": 60, "A off": 70, "A gone": 80},
@@ -41,6 +41,17 @@ def test_a_preset_gives_what_the_system_gives_that_it_names(preset: str) -> None
         found = re.search(rf"(\d+)[-, \d]*(every \d+ )?{what}", row)
         assert found and int(found[1]) == ours
         assert said in PRESETS[preset].here
+
+
+@pytest.mark.parametrize(
+    ("preset", "password", "days"),
+    [("tell-admin", False, [86, 87]), ("mail-owners", True, [100]), ("mail-owners", False, [])],
+)
+def test_the_digest_has_a_key_from_the_day_of_the_system(preset: str, password: bool, days: list[int]) -> None:
+    """Of the two that only tell; the second leaves out bots, who have no password."""
+    lived = Days(with_preset(preset, BASE), {"who": Kind(after=None, password=password)})
+    sent = lived.live(days[-1] if days else 101).chat.sent
+    assert [day for day, digest in enumerate(sent) if "1 overdue" in digest.subject] == days
 
 
 def promises(days: Days, preset: str, every: int) -> None:

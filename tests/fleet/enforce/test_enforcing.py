@@ -703,6 +703,17 @@ def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str, c
     assert company.audit.numbers["Unsure"] == 1
 
 
+def test_admins_read_who_is_stuck(tagged: Company) -> None:
+    """Whoever does not fetch a new key gets no second one, so somebody must see to it: they read it in every run."""
+    reached(tagged, "alice", 70)
+    (key_id,) = tagged.status("alice")
+    tagged.remember("alice", {key_id: KeyMemory(reissued=NOW.date() - 8 * DAY)})
+    for run in range(2):
+        assert did(tagged.run()) == ["spare alice: stuck"]
+        text = flat(tagged.chat.sent[run].text)
+        assert "alice in prod (123456789012): a new key was created on 17 November and not fetched" in text
+
+
 def test_what_a_look_found_and_cannot_be_written_down_is_said(company: Company) -> None:
     """The days do not count then, and nothing is deleted."""
     (key_id,) = company.user("alice", 400, told=None)

@@ -22,6 +22,7 @@ from rotate_my_key.fleet.revoke import (
     WayIn,
     asked,
     end_sessions,
+    everywhere,
     find,
     own_key,
     restorable,
@@ -29,6 +30,7 @@ from rotate_my_key.fleet.revoke import (
     take_back,
 )
 from rotate_my_key.fleet.users import accounts_named
+from rotate_my_key.settings.fleet import Accounts
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
 from tests.fleet.fakes import spoil
 
@@ -124,6 +126,16 @@ def test_all_keys_in_all_accounts_and_nobody_elses(leak: Leak) -> None:
     assert sorted(leak.company.audit.lines()) == ["revoked alice done"] * 3 + ["revoked alice intended"] * 3
     assert {event.why for event in leak.company.audit.events} == {"leaked"}
     assert find(leak.tools, leak.company.organization.accounts(), "nobody") == []
+
+
+@pytest.mark.parametrize("only", [(), (HERE, THERE)])
+def test_accounts_that_the_organization_does_not_list_are_covered_too(leak: Leak, only: tuple[str, ...]) -> None:
+    """Those of the settings that a role leads to, as for reports; nothing is missing then."""
+    company = leak.company
+    company.settings = replace(company.settings, accounts=Accounts(role="fleet", only=only))
+    company.organization.accounts = lambda: (leak.here.account,)  # type: ignore[method-assign]
+    accounts, denied = everywhere(leak.tools, ())
+    assert ([each.number for each in accounts], denied) == ([HERE, *only[1:]], None)
 
 
 def test_a_key_that_was_made_in_between_goes_too(leak: Leak) -> None:

@@ -153,8 +153,11 @@ def test_values_make_no_lines() -> None:
 
 
 def test_the_fourth_notice_is_escalated() -> None:
-    """Others are told who does not answer, and he is told that they are."""
-    assert "others have been notified too" in flat(written(case(tags=TOLD)).text)
+    """Others are told who does not answer, and he is told that they are, where there are others."""
+    alone = replace(SETTINGS, remind=replace(SETTINGS.remind, escalate=()))
+    for settings, others in ((SETTINGS, True), (alone, False)):
+        text = flat(written(case(tags=TOLD), settings=settings).text)
+        assert ("others have been notified too" in text) is others
     escalation = written(case(tags=TOLD), which=1)
     assert escalation.subject == "AWS access keys: alice@example.com has not acted on 4 reminders"
     assert "reminded 4 times" in escalation.text
