@@ -298,7 +298,7 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
     return KeyLine(
         AwsAccount(row.account.number, one_line(row.account.name)),
         "root" if row.user.is_root else one_line(row.user.name),
-        one_line(row.owner.address or row.owner.name),
+        one_line(row.owner.address or (row.owner.name if row.owner.name != row.user.name else "no address")),
         row.key.key_id or "",
         row.by_age,
         now - row.key.created,

@@ -205,6 +205,7 @@ def test_a_digest_tells_what_admins_must_know() -> None:
     titles = re.findall(r"^([A-Z][\w ,]+) \(\d+\)$", message.text, re.MULTILINE)
     assert titles == ["Could not be checked", "Reminders without effect", "Old keys", "Owners without an address"]
     assert "Owners without an address (1)\n  production (123456789012): bob\n" in message.text
+    assert "bob in production (123456789012), AKIAIOSFODNN7EXAMPL2 (no address): 80 days, due" in flat(message.text)
     assert "4 reminders; last" in message.text.replace("\n  ", " ")
     for title in titles:
         assert title in message.html

@@ -23,6 +23,7 @@ from rotate_my_key import policies
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.memory import decode, encode
 from tests.cli.terminal import ROOT
+from tests.fleet.fakes import flat
 from tests.fleet.remind.conftest import READ, Company
 from tests.fleet.remind.services import TOKEN
 from tests.fleet.remind.telegram import telegram
@@ -110,7 +111,7 @@ def test_a_watch_over_sns_and_telegram(company: Company, watch: Callable[..., Wa
     (published,), ((path, body),) = company.aws.published, seen.requests
     assert path == f"/bot{TOKEN}/sendMessage"
     assert published.subject == "AWS access keys: 2 overdue, 0 due"
-    for text in (published.message, body["text"]):
+    for text in map(flat, (published.message, body["text"])):
         assert "Old keys (2)" in text
         assert "alice in" in text and "98 days, overdue" in text
         assert "bob in" in text and "80 days, overdue" in text
