@@ -228,6 +228,11 @@ class Caller:
         self._user: Identity | None = None  # whose MFA session signs
         self._lock = RLock()
 
+    @property
+    def in_session(self) -> bool:
+        """Whether an MFA session of the caller's signs by now."""
+        return self._user is not None
+
     def identity(self) -> Identity:
         """GetCallerIdentity, asked once. Raises Problem."""
         with self._lock:

@@ -218,6 +218,11 @@ class AwsOrganization:
         """GetCallerIdentity of who runs the fleet command."""
         return self._caller.identity()
 
+    @property
+    def in_session(self) -> bool:
+        """Whether an MFA session of their key signs by now: it outlives the key."""
+        return self._caller.in_session
+
     def accounts(self) -> tuple[AwsAccount, ...]:
         """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
         entries = self._of("ListAccounts", "Accounts", _account)

@@ -96,7 +96,7 @@ class AuditTrail:
             try:
                 sink(lines)
             except Problem as problem:
-                failures.append(f"{name}: {problem.message}")
+                failures.append(": ".join(filter(None, (name, problem.message))))
         if failures:
             what = f"the audit cannot be written ({'; '.join(failures)})"
             raise NotKept(what, "correct [audit] in the fleet's settings")

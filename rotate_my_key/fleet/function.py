@@ -329,10 +329,9 @@ def recall(job: FunctionRun) -> Result:
     if job.dry:
         lines = [f"{each.state.value}: {each.found.user.name} in {each.found.account}" for each in done]
         return {**_told(job, accounts, [], [problem.message for _, problem in broken]), **_would(lines)}
-    done = recalls.carry_out(tools, done, reason)
+    done, unkept = recalls.carry_out(tools, done, reason)
     numbers = Counter(each.state.value for each in done)
-    tools.audit.close(numbers)
-    problems = [problem for _, problem in broken] + [each.problem for each in done if each.problem]
+    problems = [*(problem for _, problem in broken), *filter(None, (unkept, *(each.problem for each in done)))]
     if wanted and settings.remind.owners:
         notifier = Notifier(job.channels(), settings, job.renderer(), "rotate-my-key fleet recall")
         wrong, unreached = recalls.tell(tools, done, mapping, notifier)

@@ -22,9 +22,10 @@ from ..core.parallel import Pool
 from ..core.policy import mask, parse_duration
 from ..settings.fleet import FleetSettings, zone
 from .actions import ActionLine, Notifier
+from .audit import NotKept
 from .judge import Addresses, owner_of, owns
 from .memory import KeyMemory, UnreadableTag, ref
-from .model import FleetKey, Owner
+from .model import Event, FleetKey, Owner
 from .revoke import RevokeContext, everywhere
 from .rules import deleted_at, switched_off_at
 from .survey import accounts_of
@@ -148,9 +149,9 @@ def _planned(found: UserLook, recall: Recall, now: datetime) -> RecalledUser | N
     if found.exempt:
         return RecalledUser(found, RecallState.EXEMPT)
     if found.user.tags is None:
-        return RecalledUser(found, RecallState.FAILED, "", NotAllowed(f"the tags of {found.user.name} cannot be read"))
+        return _unread(found)
     known = read_recall(found.user.tags)
-    if known is None or known.by <= now:
+    if known is None or known.by <= now or known.at > now:
         return RecalledUser(found, RecallState.RECALLED, recall.value)
     if known.reason == recall.reason:
         value = known._replace(by=recall.by).value if known.by != recall.by else ""
@@ -159,38 +160,58 @@ def _planned(found: UserLook, recall: Recall, now: datetime) -> RecalledUser | N
     return RecalledUser(found, RecallState.RECALLED, value, before=known)
 
 
+def _unread(found: UserLook) -> RecalledUser:
+    return RecalledUser(found, RecallState.FAILED, "", NotAllowed(f"the tags of {found.user.name} cannot be read"))
+
+
 def _undoing(found: UserLook) -> RecalledUser | None:
+    if found.user.tags is None:
+        return _unread(found)
     return RecalledUser(found, RecallState.UNDONE) if _marked(found) else None
 
 
-def carry_out(tools: RevokeContext, planned: Sequence[RecalledUser], reason: str) -> list[RecalledUser]:
-    """Write the tags; one user's fault ends nobody else's turn, and an account that denies it is not asked again."""
+def carry_out(
+    tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
+) -> tuple[list[RecalledUser], NotKept | None]:
+    """Write the tags; one user's fault ends nobody else's turn, and an account that denies it is not asked again. Ends
+    the audit, too; gives why that could not be written in the end. Raises NotKept before anything is changed."""
+
+    def events(each: RecalledUser, outcome: str) -> list[Event]:
+        what = "recalled" if each.value else "recall undone"
+        keys: list[FleetKey | None] = [*each.keys]
+        return [tools.event(what, each.found, key, reason, outcome) for key in keys or [None]]
+
+    acts = [each for each in planned if each.value or each.state is RecallState.UNDONE]
+    tools.audit.record(*(event for each in acts for event in events(each, "intended")))
     denied: dict[str, Problem] = {}
 
     def one(each: RecalledUser) -> RecalledUser:
         account, name = each.found.account.number, each.found.user.name
-        undone = each.state is RecallState.UNDONE
-        if not each.value and not undone:
-            return each
         problem = denied.get(account)
         try:
             if problem:
                 pass
-            elif undone:
-                each.found.directory.untag(name, RECALL_KEY)
-            else:
+            elif each.value:
                 each.found.directory.tag(name, RECALL_KEY, each.value)
+            else:
+                each.found.directory.untag(name, RECALL_KEY)
         except Denied as error:
             denied[account] = problem = error
         except Exception as error:  # noqa: BLE001
             problem = fault(error)
-        what, outcome = "recall undone" if undone else "recalled", "failed" if problem else "done"
-        for key in each.keys:
-            tools.audit.record(tools.event(what, each.found, key, reason, outcome))
         return replace(each, state=RecallState.FAILED, problem=problem) if problem else each
 
     with Pool(tools.workers) as pool:
-        return pool.map(one, list(planned))
+        changed = dict(zip(map(id, acts), pool.map(one, acts), strict=True))
+    done = [changed.get(id(each), each) for each in planned]
+    failed = sum(each.state is RecallState.FAILED for each in done)
+    ends = [(each, "failed" if changed[id(each)].problem else "done") for each in acts]
+    try:
+        tools.audit.record(*(event for each, outcome in ends for event in events(each, outcome)))
+        tools.audit.close({"Recalled": float(len(done) - failed), "Failed": float(failed)})
+    except NotKept as problem:
+        return done, problem
+    return done, None
 
 
 def tell(

@@ -270,15 +270,18 @@ def cause_of(known: KeyMemory) -> Cause:
 
 def revoke(tools: RevokeContext, found: Iterable[UserLook], why: str, *, sign_in: bool = False) -> list[SwitchResult]:
     """Switch off every key that works, in all accounts at once, then end how else their users `sign_in`; the key that
-    signs this run goes last, for nothing can be done after it. Raises Interrupted."""
+    signs this run goes last, for nothing can be done after it. An MFA session outlives its key, and not what ends it.
+    Raises Interrupted."""
     places, lines = list(found), AuditLines(tools.audit, tools.shortly)
     with Pool(tools.workers) as pool:
         there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
     lines.finish()
     done = [one for each in there for one in each]
+    in_session = tools.organization.in_session
+    done += _revoke_own(tools, lines, places, why) if in_session else []
     if sign_in:
         done += _end_sign_in(tools, lines, places, why, {each.account for each in done if not each.key})
-    done += _revoke_own(tools, lines, places, why)
+    done += [] if in_session else _revoke_own(tools, lines, places, why)
     lines.finish()
     ids = [(each.key.key_id or "") if each.key else "" for each in done]
     troubles = [lines.trouble(each.account.number, key_id) for each, key_id in zip(done, ids, strict=True)]

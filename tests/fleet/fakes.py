@@ -338,6 +338,7 @@ class FakeOrganization:
         self.broken: Problem | None = None
         self.left_out: tuple[AwsAccount, ...] = ()
         self.number = ""
+        self.in_session = False
         self.begin: Callable[[AwsAccount], None] = lambda account: None
 
     def me(self) -> Identity:

@@ -79,11 +79,13 @@ def test_what_cannot_be_meant(shop: Firm, words: tuple[str, ...], says: str) -> 
 
 @pytest.mark.parametrize("kind", ["no rights", "one owner"])
 def test_part_of_it(shop: Firm, kind: str) -> None:
-    """Without the right to tag: exit 5, asked once; an owner's users alone."""
+    """Without the right to tag, or to see the tags: exit 5; an owner's users alone."""
     if kind == "no rights":
         shop.aws.deny("TagUser")
         done = shop.it.run("fleet", "recall", "--all", *BY)
         assert (done.code, mark(shop, "alice")) == (5, None)
+        shop.aws.deny("ListUserTags")
+        assert shop.it.run("fleet", "recall", "--all", "--undo", "--yes").code == 5
         return
     done = shop.it.run("fleet", "recall", "--owner", "bob@example.com", *BY)
     assert done.code == 0, done.text
@@ -91,6 +93,21 @@ def test_part_of_it(shop: Firm, kind: str) -> None:
     shop.person("bob2", 30, owner="bob@example.com")
     assert shop.it.run("fleet", "recall", "--owner", "bob@example.com", "--by", "2d", *BY[2:]).code == 0
     assert shop.aws.mails[-1].subject == "IT has recalled 2 of your AWS access keys"
+
+
+def test_nothing_is_done_that_cannot_be_written_down(shop: Firm) -> None:
+    """Not a user is marked where the audit cannot be written; where it fails in the end, owners are told."""
+    audit = shop.it.state / "fleet-audit.jsonl"
+    audit.mkdir(parents=True)
+    done = shop.it.run("fleet", "recall", "--all", *BY)
+    assert (done.code, mark(shop, "alice"), mark(shop, "bob")) == (1, None, None)
+    assert "audit cannot be written (cannot write" in done.err
+    audit.rmdir()
+    shop.settings(f"[audit]\nlog_group = /rotate-my-key/audit\n{RULES.format(account=shop.aws.account)}")
+    shop.aws.add_log_group("/rotate-my-key/audit")
+    shop.aws.deny("PutLogEvents", skip=2)
+    done = shop.it.run("fleet", "recall", "--all", *BY)
+    assert (done.code, len(shop.aws.mails), "warning: the audit" in done.err) == (1, 2, True), done.text
 
 
 def late(shop: Firm, name: str, told: int = 3) -> None:
@@ -130,6 +147,14 @@ def test_a_second_recall_puts_off_no_day(shop: Firm) -> None:
     assert first and both[0] and both[1]
     assert (both[0].by, both[0].reason, both[1].by > first.by) == (first.by, "incident", True)
     assert ": laptop stolen)" in done.err
+
+
+def test_a_recall_of_a_time_to_come_is_none(shop: Firm) -> None:
+    """No new key could satisfy it: whoever tags themselves so is recalled like everybody."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    shop.aws.set_tags("alice", {RECALL_KEY: Recall(now + 9 * DAY, now + 20 * DAY, "laptop stolen").value})
+    assert shop.it.run("fleet", "recall", "--all", *BY).code == 0
+    assert (mark(shop, "alice"), len(shop.aws.mails)) == (mark(shop, "bob"), 2)
 
 
 def test_all_accounts_are_enforced_accounts(shop: Firm) -> None:

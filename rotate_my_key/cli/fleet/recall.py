@@ -65,27 +65,30 @@ def recall(
     done = engine.plan_recall(found, wanted, now)
     if not as_json or not (yes or dry_run):
         app.say("\n".join([*_plan_text(done, wanted, now), *_unenforced(done, settings, wanted)]))
-    acts, untold = [each for each in done if each.value or each.state is RecallState.UNDONE], list[Problem]()
+    acts = [each for each in done if each.value or each.state is RecallState.UNDONE]
+    untold, unkept = list[Problem](), list[Problem]()
     if acts and not dry_run:
         if not yes and not agreed(app, "Undo the recall?" if undo else "Recall these keys?"):
             return 4
         with stoppable(app, "some users may be recalled already"), app.waiting("marking users"):
-            done, untold = _marked(app, tools, done, said)
+            done, untold, unkept = _marked(app, tools, done, said)
     if as_json:
         app.json(_json(done, broken, untold, wanted, dry_run=dry_run))
     else:
         app.out(_done_text(app, done, acts, wanted, dry_run=dry_run))
-    return _warned(app, done, broken, untold)
+    for problem in unkept:
+        warn(app, problem.message, problem.hint)
+    return _warned(app, done, broken, untold) or first_code(problem.code for problem in unkept)
 
 
 def _marked(
     app: App, tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
-) -> tuple[list[RecalledUser], list[Problem]]:
-    """Write the marks, then tell the owners by the channels of the settings; gives why somebody was not told."""
-    settings, done = tools.settings, engine.carry_out(tools, planned, reason)
-    problems, unreached, failed = list[Problem](), list[str](), sum(each.state is RecallState.FAILED for each in done)
+) -> tuple[list[RecalledUser], list[Problem], list[Problem]]:
+    """Write the marks, then tell the owners by the channels of the settings; gives why somebody was not told, and what
+    is not in the audit."""
+    settings, (done, unkept) = tools.settings, engine.carry_out(tools, planned, reason)
+    problems, unreached = list[Problem](), list[str]()
     try:
-        tools.audit.close({"Recalled": float(len(done) - failed), "Failed": float(failed)})
         if reason and settings.remind.owners:
             assert tools.cloud
             renderer = Renderer(settings.remind.templates, tools.now())
@@ -97,7 +100,7 @@ def _marked(
         warn(app, "nobody was notified: no channel for owners is set in [remind] of the fleet's settings")
     if unreached:
         warn(app, f"{number(len(unreached), 'owner')} could not be notified, as no address is known: {some(unreached)}")
-    return done, problems
+    return done, problems, [unkept] if unkept else []
 
 
 def _warned(

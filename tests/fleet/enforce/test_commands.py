@@ -336,6 +336,17 @@ def test_revoke_ends_passwords_and_sessions(left: Firm) -> None:
     assert (done.code, [each["state"] for each in done.json["sign_in"]]) == (5, ["none", None] * 2)
 
 
+def test_an_mfa_session_ends_after_its_key(left: Firm) -> None:
+    """Of an admin whose own key leaked: nothing that is signed with the session could deactivate the key after it."""
+    left.aws.detach_policies("fleet")
+    left.aws.attach_policy("fleet", json.loads(policies.text("fleet-revoke")))
+    left.aws.allow("fleet", "iam:ListMFADevices")
+    left.aws.demand_mfa("fleet")
+    code = left.aws.add_mfa("fleet").code
+    done = left.it.run("fleet", "revoke", "fleet", "--account", left.aws.account, "--sign-in", "-y", "--mfa-code", code)
+    assert (done.code, "sessions of fleet" in done.out, set(left.ids("fleet").values())) == (0, True, {"Inactive"})
+
+
 def test_the_commands_that_are_printed_name_their_account(left: Firm) -> None:
     """Where there are several accounts; each is to be typed in its own."""
     said = left.it.run("fleet", "revoke", "alice", "-y").err
