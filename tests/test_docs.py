@@ -95,6 +95,7 @@ def test_every_command_has_a_row() -> None:
     first = re.search(r"^Start here:\n((?:  .*\n)+)", help_of(), re.MULTILINE)
     assert first
     assert commands() - shown[0] == set()
+    assert "`rotate-my-key fleet " not in README + COMMANDS.partition("\n## For IT\n")[0]
     assert set(re.findall(r"^  ([a-z-]+)  ", first[1], re.MULTILINE)) - shown[1] == set()
 
 

@@ -249,11 +249,14 @@ def test_the_page_says_who_made_it(report: Make, accounts: list[FakeDirectory]) 
 
 
 def test_accounts_come_first_and_add_up(report: Make, accounts: list[FakeDirectory]) -> None:
-    """Those that could not be checked are first, and counted apart; a row has the sum of the others; so for owners."""
+    """Those that could not be checked are first, and counted apart; a row has the sum of the others; so for owners. The
+    head leads to each part."""
     accounts.append(FakeDirectory("333333333333"))
     accounts[2].broken["request_report"] = Denied("no role", action="sts:AssumeRole")
     text = page(report())
     assert text.index('id="accounts"') < text.index('id="cis"') < text.index('id="keys"')
+    jumps, ids = (set(re.findall(rf'{name}="#?([\w-]+)"', text)) for name in ("href", " id"))
+    assert {"accounts", "exempt", "keys"} <= jumps <= ids
     assert "2 accounts checked" in text
     assert "Accounts: 2 checked, 1 not" in text
     failed, first, second, total = cells(text, "accounts")
