@@ -244,14 +244,15 @@ def test_a_key_that_it_made_is_to_be_adopted(laptop: Laptop) -> None:
 
 
 def test_what_it_asks_for_is_due(laptop: Laptop) -> None:
-    """IT's limit may be the earlier one: `status`, `doctor` and a plain `rotate` know it by the tag; the new key is
-    fresh again."""
+    """IT's limit may be the earlier one: `status`, `doctor`, the reminder and a plain `rotate` know it by the tag; the
+    new key is fresh again."""
     laptop.env["ROTATE_MY_KEY_MAX_AGE"] = "700d"
     assert " is fine (98 days old). Due on " in laptop.run().out
     told_by_it(laptop, (laptop.old, "n1:f20261101:l20261101"))
     assert laptop.run("status", "--check", "due").code == 3
     assert "IT asks for it" in laptop.run("status", "--cached").out
     assert "IT asks you to replace key" in laptop.run("doctor").text
+    assert "98 days old and due for replacement" in laptop.run("reminder", "show").out
     assert laptop.run().code == 0
     assert laptop.works() != laptop.old
     assert "IT asks for it" not in laptop.run("status").out
