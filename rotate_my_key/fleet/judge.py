@@ -105,7 +105,7 @@ def _owner_by(rule: str, user: FleetUser, name: str, owners: Owners, mapping: Ad
 def _address(text: str, domain: str) -> str:
     """The text if it is a mail address, or several; else one in `domain`; "" if that cannot be one."""
     made = text if "@" in text or not domain else f"{text}@{domain.removeprefix('@')}"
-    return ", ".join(addresses_in(made))
+    return ", ".join(addresses_in(made)) if "@" in made else ""
 
 
 def _tag(tags: Mapping[str, str], key: str) -> str | None:
@@ -143,16 +143,20 @@ def _exemptions(user: FleetUser, rules: Exempt, members: Members | None, today: 
 
 def _holding(user: FleetUser, who: Who, members: Members | None) -> Iterator[tuple[str, str]]:
     """Which values hold of a user: the list, and in words."""
-    yield from (("tags", f"tag {rule}") for rule in who.tags if _has(user.tags or {}, rule))
-    yield from (("paths", f"path {path}") for path in who.paths if user.path.startswith(f"/{path.lstrip('/')}"))
-    yield from (("names", f"name {pattern}") for pattern in who.names if _matches(user.name, pattern))
-    groups = user.groups or frozenset()
-    yield from (
-        ("groups", f"group {each}")
-        for each in who.groups
-        if each in groups or user.name in (members or {}).get(each, ())
-    )
-    yield from (("accounts", f"account {number}") for number in who.accounts if number == user.account)
+    for rule in who.tags:
+        if user.tags and _has(user.tags, rule):
+            yield "tags", f"tag {rule}"
+    for path in who.paths:
+        if user.path.startswith(f"/{path.lstrip('/')}"):
+            yield "paths", f"path {path}"
+    for pattern in who.names:
+        if _matches(user.name, pattern):
+            yield "names", f"name {pattern}"
+    for group in who.groups:
+        if group in (user.groups or ()) or user.name in (members or {}).get(group, ()):
+            yield "groups", f"group {group}"
+    if user.account in who.accounts:
+        yield "accounts", f"account {user.account}"
 
 
 def fits(user: FleetUser, who: Who, members: Members | None) -> bool:
