@@ -538,11 +538,13 @@ _WITH_VALUE = {"-p", "--profile", "--auth-profile", "--mfa-code", "--keep-old"} 
 
 def with_command(args: Sequence[str]) -> list[str]:
     """The words with the command in front: `--force` is `rotate --force`, `-p two status` is `status -p two`, and
-    `help status` is `status --help`."""
+    `help status` is `status --help`, `version` is `--version`."""
     before = next((number for number, word in enumerate(args) if word not in table.GLOBAL), len(args))
     first, rest = list(args[:before]), list(args[before:])
     if rest[:1] == ["help"]:
         return [*first, *rest[1:], "--help"]
+    if rest == ["version"]:
+        return [*first, "--version"]
     if rest and (not rest[0].startswith("-") or rest[0] in table.OWN):
         return [*first, *rest]
     for number in range(1, len(rest)):

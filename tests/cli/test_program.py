@@ -40,6 +40,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         pytest.param("rotate --help", "rotate --help", id="help of a command"),
         pytest.param("-V", "-V", id="the version, short"),
         pytest.param("help", "--help", id="help as a word"),
+        pytest.param("version", "--version", id="the version as a word"),
         pytest.param("-q help keyring store", "-q keyring store --help", id="help of a command as a word"),
         pytest.param("-p two status", "status -p two", id="an option of the command before it"),
         pytest.param("--json -v -p two keyring store", "keyring store --json -v -p two", id="options of a subcommand"),

@@ -67,9 +67,11 @@ def test_two_at_once(laptop: WindowsLaptop) -> None:
 
 
 def test_words_and_codes(laptop: WindowsLaptop) -> None:
-    """What scripts rely on: the codes through rotate-my-key.exe, JSON, nothing done by --dry-run, and undo."""
+    """What scripts rely on: the codes through rotate-my-key.exe, JSON, nothing done by --dry-run, and undo; the demo."""
     assert laptop.cmd("rotate-my-key nonsense").code == 2
     assert laptop.cmd("rotate-my-key --dry-run").code == 0
+    demo = laptop.cmd("rotate-my-key demo --fast")
+    assert demo.code == 0 and "(active)" in demo.out, demo.text
     status = laptop.cmd("rotate-my-key status --json")
     assert status.code == 0, status.text
     assert json.loads(status.out)
