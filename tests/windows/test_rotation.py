@@ -67,7 +67,7 @@ def test_two_at_once(laptop: WindowsLaptop) -> None:
 
 
 def test_words_and_codes(laptop: WindowsLaptop) -> None:
-    """What scripts rely on: the codes through rotate-my-key.exe, JSON, nothing done by --dry-run, and undo; the demo."""
+    """What scripts rely on: codes through rotate-my-key.exe, JSON, nothing done by --dry-run; undo, and the demo."""
     assert laptop.cmd("rotate-my-key nonsense").code == 2
     assert laptop.cmd("rotate-my-key --dry-run").code == 0
     demo = laptop.cmd("rotate-my-key demo --fast")
