@@ -240,6 +240,20 @@ def owned(
     return [each for each in found if each.user.name], [each for each in found if not each.user.name]
 
 
+def alike(tools: RevokeContext, accounts: Sequence[AwsAccount], name: str) -> str:
+    """The user whose name differs only in upper and lower case: IAM lets no second one be (IAM API, CreateUser). "" if
+    there is none, or nobody may say."""
+
+    def there(account: AwsAccount) -> str:
+        with suppress(Problem):
+            users = tools.organization.directory(account).users()
+            return next((each.name for each in users if each.name.lower() == name.lower()), "")
+        return ""
+
+    with Pool(tools.workers) as pool:
+        return next(filter(None, pool.map(there, accounts)), "")
+
+
 def tell(tools: RevokeContext, done: Iterable[SwitchResult], why: str, notifier: Notifier) -> list[Problem]:
     """Tell owners and admins of the keys that are off now; gives what went wrong. Nothing waits for it."""
     off = [each for each in done if each.key and not each.problem]

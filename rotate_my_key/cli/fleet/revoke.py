@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import click
+
 from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ...core.hints import Hint
 from ...core.policy import join, mask, number, old, stamp, used
@@ -13,7 +15,7 @@ from ...fleet import revoke as engine
 from ...fleet.actions import Notifier
 from ...fleet.judge import addresses
 from ...fleet.messages import Renderer
-from ...fleet.model import FleetKey
+from ...fleet.model import AwsAccount, FleetKey
 from ...fleet.notify import channels_of
 from ...fleet.revoke import POLICY, Cause, RevokeContext, SwitchResult, WayIn, cause_of, restorable
 from ...fleet.survey import first_code
@@ -215,10 +217,18 @@ def _find(
         raise _nowhere(app, user or owner, found)
     if not found:
         where = f"in {accounts[0]}" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
-        known = "@" in user and not owner
-        hint = fleet(app, "revoke", "--owner", user) if known else fleet(app, "report", "--all")
+        like = _meant(tools, accounts, user)
+        hint = app.again(*like, but=("user", "yes")) if like else fleet(app, "report", "--all")
         raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", hint)
     return tools, found, denied
+
+
+def _meant(tools: RevokeContext, accounts: Sequence[AwsAccount], user: str) -> tuple[str, ...]:
+    """What to name in the place of somebody whom `revoke` does not find; nothing if that is not known."""
+    if not user or "owner" not in click.get_current_context().params:
+        return ()
+    name = engine.alike(tools, accounts, user)
+    return (name,) if name else ("--owner", user) if "@" in user else ()
 
 
 def _nowhere(app: App, user: str, broken: Sequence[UserLook]) -> Problem:

@@ -294,8 +294,10 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     assert left.it.run("fleet", "revoke", "-y").code == 2
     done = left.it.run("fleet", "revoke", "alise", "-y")  # the name may be misspelt
     assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
-    hint = left.it.run("fleet", "revoke", "alice@example.com", "-y").problem()[1]
-    assert hint == "rotate-my-key fleet revoke --owner alice@example.com"
+    for typed, meant in (("alice@example.com", "--owner alice@example.com"), ("ALICE", "alice")):
+        for undo in ("", " --undo"):
+            hint = left.it.run("fleet", "revoke", typed, "-y", *undo.split()).problem()[1]
+            assert hint == f"rotate-my-key fleet revoke{undo} {meant}"
 
 
 def test_revoke_ends_passwords_and_sessions(left: Firm) -> None:
