@@ -21,6 +21,7 @@ from ..core.errors import TryLater, explain
 
 NAME = sys.platform  # for who has to be told which system this is
 TEXT = "utf-8"  # how profile files are written
+OLD = ".rotate-my-key-old"  # behind the name of a file that Windows is replacing
 
 # Absent on Windows: O_NOFOLLOW, O_NONBLOCK; elsewhere: O_BINARY.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -87,7 +88,7 @@ if sys.platform == "win32":
 
     def backup_name(target: str) -> str:
         """What the old file is called for a moment."""
-        return f"{target}.rotate-my-key-old"
+        return f"{target}{OLD}"
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
         """Nothing to do: `replace` keeps what the target has."""
