@@ -416,15 +416,15 @@ class App:
 
     @contextmanager
     def _spinning(self, spinner: Status | Progress) -> Iterator[None]:
-        with self._screen:
-            self._stop_spinner()
-            try:
-                if not self._asked:
-                    spinner.start()
-                    self._spinner = spinner
-            except RuntimeError:  # no thread to be had: then nothing spins
-                spinner.stop()
         try:
+            with self._screen:
+                self._stop_spinner()
+                if not self._asked:
+                    self._spinner = spinner
+                    try:
+                        spinner.start()
+                    except (RuntimeError, OSError):  # no thread to be had, or a terminal that is gone: nothing spins
+                        self._stop_spinner()
             yield
         finally:
             with self._screen:
@@ -435,7 +435,8 @@ class App:
         with self._screen:
             spinner, self._spinner = self._spinner, None
             if spinner:
-                spinner.stop()
+                with suppress(OSError):
+                    spinner.stop()
 
 
 def _now() -> str:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .. import __version__
 from ..core.errors import Interrupted, Problem, WrongEncoding
@@ -146,7 +147,8 @@ def _called(app: App, words: Sequence[str], log_file: str) -> int:
     try:
         code = program.main(list(words), prog_name="rotate-my-key", standalone_mode=False, obj=app)
     except WrongEncoding as problem:
-        if not app.terminal or not {"--json", "--yes", "-y"}.isdisjoint(words):
+        sources = [app.context.get_parameter_source(each) for each in ("as_json", "yes")] if app.context else []
+        if not app.terminal or not sources or ParameterSource.COMMANDLINE in sources:
             raise
         _rewrite(app, problem)
         return _called(app, words, log_file)

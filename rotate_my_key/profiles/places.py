@@ -296,16 +296,17 @@ def rewrite(path: str) -> None:
     Only for who holds the lock of this computer. Raises Problem if that cannot be.
     """
     for _ in range(_ATTEMPTS):
-        if found := files.snapshot(path):
-            try:
-                ProfileFile(found.data, path)
-                return
-            except WrongEncoding:
-                outcome = files.replace(found, ProfileFile.plain(found.data, path))
-            if outcome is Written.IMPOSSIBLE:
-                raise Problem(f"{path} can only be written in place", only_one_name(found.path))
-            if outcome is Written.DONE:
-                return
+        found = files.snapshot(path)
+        try:
+            ProfileFile(found.data if found else b"", path)
+            return  # somebody else was here
+        except WrongEncoding:
+            assert found
+            outcome = files.replace(found, ProfileFile.plain(found.data, path))
+        if outcome is Written.IMPOSSIBLE:
+            raise Problem(f"{path} can only be written in place", only_one_name(found.path))
+        if outcome is Written.DONE:
+            return
     raise TryLater(f"another program keeps writing {path}", "try again in a moment")
 
 

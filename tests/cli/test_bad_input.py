@@ -250,7 +250,7 @@ def test_an_encoding_that_botocore_does_not_read(desk: Desk, name: str, how: str
     for words in (["status"], ["status", "--json"], ["rotate", "--yes"]):
         done = desk.run(*words)
         assert (done.code, done.problem()[1]) == (1, "rotate-my-key status"), done.text
-    for words, keys, code in ((["--json"], "", 1), (["rotate", "-y"], "", 1), (["status"], "n\r", 1)):
+    for words, keys, code in ((["--json"], "", 1), (["-qy"], "", 1), (["status"], "n\r", 1)):
         terminal = desk.terminal(*words)
         if keys:
             terminal.answer("[Y/n]", keys)
@@ -262,6 +262,17 @@ def test_an_encoding_that_botocore_does_not_read(desk: Desk, name: str, how: str
     assert f"~/.aws/{name}: rewritten in UTF-8" in terminal.end().text
     assert (real.read_bytes(), real.stat().st_mode & 0o777) == (said.encode(), 0o640)
     assert file.is_symlink() and not list(desk.home.rglob("*.tmp"))
+
+
+def test_an_encoding_in_a_file_that_goes_while_the_question_waits(desk: Desk) -> None:
+    """No other program keeps writing it: the command goes on without it."""
+    desk.credentials.write_bytes(desk.credentials.read_text().encode("utf-16"))
+    terminal = desk.terminal("status", width=400)
+    terminal.until("[Y/n]")
+    desk.credentials.unlink()
+    terminal.type("\r")
+    screen = terminal.end()
+    assert "keeps writing" not in screen.text and "no profile" in screen.text, screen.text
 
 
 def test_an_encoding_in_a_file_that_cannot_be_replaced(desk: Desk) -> None:

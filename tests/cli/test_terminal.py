@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -282,6 +282,20 @@ def test_what_another_thread_says_waits_for_the_first_frame() -> None:
     with app._spinning(spinner):  # type: ignore[arg-type]
         spinner.other.join()
     assert spinner.shown == ["frame", "wrong code", "cleared"]
+
+
+@pytest.mark.parametrize(("verb", "error"), [("start", OSError), ("stop", OSError), ("start", KeyboardInterrupt)])
+def test_a_spinner_that_fails_is_gone(verb: str, error: type[BaseException]) -> None:
+    """A terminal that was closed stops no rotation; after Ctrl-C nothing spins on."""
+    app, spinner = App({}), Spinner(lambda: None)
+
+    def fail() -> None:
+        raise error
+
+    setattr(spinner, verb, fail)
+    with suppress(KeyboardInterrupt), app._spinning(spinner):  # type: ignore[arg-type]
+        pass
+    assert (app._spinner, "cleared" in spinner.shown) == (None, verb == "start")
 
 
 def test_nothing_spins_over_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
