@@ -126,7 +126,6 @@ RC_FILES = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fis
 START = {"bash": ["bash", "-i"], "zsh": ["zsh", "-i"]}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such shells")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_real_shell_completes_a_profile(shell: str, env: dict[str, str]) -> None:
     """After `completion install` a person types the beginning of a profile's name and TAB: the rest appears."""

@@ -1,6 +1,7 @@
 """Pairs in a keyring that replaces an entry by removing it first: killed at any instant, the profile keeps a pair."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -173,7 +174,7 @@ def test_staging_of_a_keyring_profile_stays_off_the_disk(
     assert (fake.texts, list(tmp_path.iterdir()), staging.names()) == ({}, [], ())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+@pytest.mark.skipif(not find_spec("resource"), reason="no limits there")
 def test_a_new_secret_goes_into_the_keyring_though_the_disk_is_full(
     store: KeyringStore, fake: FakeEntries, tmp_path: Path
 ) -> None:
