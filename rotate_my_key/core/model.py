@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
@@ -172,7 +172,8 @@ def read_recall(tags: Mapping[str, str] | None) -> Recall | None:
         if not 2006 <= at.year <= by.year <= 2200:  # since IAM has access keys; and what no calendar can show is no day
             return None
         reason = "".join(letter if letter.isprintable() else " " for letter in " ".join(words[2:])).strip()
-        return Recall(at, by, reason) if version == "1" and at.tzinfo and by.tzinfo else None
+        known = version == "1" and at.tzinfo and by.tzinfo
+        return Recall(at.astimezone(UTC), by.astimezone(UTC), reason) if known else None
     except ValueError:
         return None
 

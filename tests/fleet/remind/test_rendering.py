@@ -128,10 +128,11 @@ def test_a_text_is_readable_in_72_columns() -> None:
 
 
 def test_values_are_no_markup() -> None:
-    """Whatever somebody calls an account or a contact, it is text in the page."""
+    """Whatever somebody calls an account, a contact or the reason of a recall, it is text in the page."""
     evil = AwsAccount("123456789012", "<script>alert(1)</script>")
     settings = replace(SETTINGS, contact="<b>me</b>", remind=replace(SETTINGS.remind, link="javascript:alert(1)"))
-    page = written(case(account=evil), settings=settings).html
+    row = replace(called(case(account=evil)), recall=RECALL._replace(reason="<script>"))
+    page = written(row, settings=settings).html
     assert "<script>" not in page and "<b>me" not in page
     assert "&lt;script&gt;" in page
     assert "href" not in page
