@@ -37,7 +37,8 @@ def sweep_folder(folder: str, start: str = _OURS, age: float = 0.0) -> None:
     with suppress(OSError):
         for entry in os.scandir(folder or "."):
             mine = pattern.fullmatch(entry.name) and entry.path not in _in_use
-            if entry.name.endswith(platform.OLD) and os.path.exists(entry.path.removesuffix(platform.OLD)):
+            old = platform.NAME == "win32" and entry.name.endswith(platform.OLD)  # elsewhere it is somebody's own
+            if old and os.path.exists(entry.path.removesuffix(platform.OLD)):
                 discard(entry.path)
             if mine and time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
                 discard(entry.path)

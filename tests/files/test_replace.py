@@ -144,6 +144,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(target: Path) -> None:
 def test_what_a_killed_run_left_is_swept(target: Path) -> None:
     """Only our own temporary files of this target; look-alikes stay."""
     stay = [".rotate-my-key.config.0123456789abcdef.tmp", ".rotate-my-key.credentials.tmp", "credentials.tmp"]
+    stay += ["credentials.rotate-my-key-old"]  # ours on Windows alone
     leftover = f".rotate-my-key.credentials.{16 * 'a'}.tmp"
     for name in (*stay, leftover):
         (target.parent / name).write_bytes(b"secret")
