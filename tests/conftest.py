@@ -32,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("whole" if config.option.markexpr == "slow" else "sample")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are cores: much of a test is waiting."""
+    return (os.cpu_count() or 1) + 2
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every test of hypothesis is among the slow ones too; `-k nothing` runs none, whatever their names."""

@@ -169,7 +169,7 @@ def test_all_accounts_are_enforced_accounts(shop: Firm) -> None:
 def test_what_a_person_must_know(shop: Firm, kind: str) -> None:
     """Somebody was not told: exit 1, in the JSON too; nobody can be told: said. Undo removes any tag."""
     if kind == "a mail that fails":
-        shop.aws.fault("SendEmail", "throttle", times=None)
+        shop.aws.deny("SendEmail")
         done = shop.it.run("fleet", "recall", "--user", "alice", *BY, "--json")
         assert done.code != 0 and done.json["untold"] and mark(shop, "alice")
     elif kind == "no channel":
