@@ -40,7 +40,7 @@ from .cleanup import sweep as sweep_places
 from .enforce import carry_out
 from .enforce_plan import EnforceContext, check, plan_run
 from .handover import finder, waiting
-from .judge import addresses
+from .judge import Status, addresses
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount, Finder, FleetUser
 from .notify import channels_of
@@ -154,9 +154,7 @@ def report(job: FunctionRun) -> Result:
     surveys, organization = _surveyed(job), job.assembly.organization
     origin = ReportOrigin(organization.me().arn, organization.number, "report in AWS Lambda")
     made = make(surveys, job.settings, addresses(job.settings.owners), job.now, origin)
-    counts = made.counts
-    standings = {standing.value: number for standing, number in counts.standings.items()}
-    numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
+    numbers = {name: made.counts[name] for name in ("users", "keys", "unused", *(each.value for each in Status))}
 
     def put(name: str, data: bytes) -> None:
         job.assembly.cloud.objects().put(job.bucket, f"{_KEPT}{name}", data)

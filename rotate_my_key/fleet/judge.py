@@ -128,17 +128,17 @@ class Exemption(NamedTuple):
 def exempt(user: FleetUser, rules: Exempt, members: Members | None, today: date) -> Exemption | None:
     """Why a user is left alone, None if they are not. Root never is. `members` are the users of the groups in
     `rules`."""
-    return None if user.is_root else next(_exemptions(user, rules, members, today), None)
-
-
-def _exemptions(user: FleetUser, rules: Exempt, members: Members | None, today: date) -> Iterator[Exemption]:
-    yield from (Exemption(said) for _, said in _holding(user, rules, members))
+    if user.is_root:
+        return None
+    if said := next(_holding(user, rules, members), None):
+        return Exemption(said[1])
     if rules.never_signed_in and user.password is False and user.signed_in is None:
-        yield Exemption("never signed in")
-    for rule in rules.rules:
-        if not rule.over(today) and fits(user, rule, members):
-            why = " and ".join(dict(_holding(user, rule, members)).values())
-            yield Exemption(f"{rule.title}: {why}", rule.until, rule.by)
+        return Exemption("never signed in")
+    rule = next((each for each in rules.rules if not each.over(today) and fits(user, each, members)), None)
+    if rule is None:
+        return None
+    why = " and ".join(dict(_holding(user, rule, members)).values())
+    return Exemption(f"{rule.title}: {why}", rule.until, rule.by)
 
 
 def _holding(user: FleetUser, who: Who, members: Members | None) -> Iterator[tuple[str, str]]:
@@ -253,23 +253,14 @@ BENCHMARK = "CIS Amazon Web Services Foundations Benchmark"
 VERSIONS = ("v3.0.0", "v5.0.0", "v7.0.0")
 
 
-class Unit(Enum):
-    """What a recommendation is about, one by one."""
-
-    ACCOUNT = "account"
-    USER = "user"
-    PASSWORD = "user with a password"  # noqa: S105
-    CREDENTIAL = "key or password"
-    KEY = "key"
-
-
 @dataclass(frozen=True, slots=True, eq=False)  # each is one of CONTROLS
 class Control:
-    """A recommendation of the benchmark: `numbers` has its number in each of VERSIONS, "" where it is not in it."""
+    """A recommendation of the benchmark: `numbers` has its number in each of VERSIONS, "" where it is not in it. `unit`
+    is what it is about, one by one."""
 
     numbers: tuple[str, str, str]
     title: str
-    unit: Unit
+    unit: str
 
     @property
     def number(self) -> str:
@@ -277,12 +268,12 @@ class Control:
         return self.numbers[0]
 
 
-NO_ROOT_KEY = Control(("1.4", "1.3", "2.4"), "no access key of the root user exists", Unit.ACCOUNT)
-ROOT_MFA = Control(("1.5", "1.4", "2.5"), "the root user signs in with MFA", Unit.ACCOUNT)
-MFA = Control(("1.10", "1.9", "2.10"), "users with a console password sign in with MFA", Unit.PASSWORD)
-UNUSED = Control(("1.12", "1.11", "2.11"), "what was not used for 45 days is disabled", Unit.CREDENTIAL)
-ONE_KEY = Control(("1.13", "1.12", ""), "a user has only one active access key", Unit.USER)
-ROTATED = Control(("1.14", "1.13", "2.12"), "access keys are replaced every 90 days or less", Unit.KEY)
+NO_ROOT_KEY = Control(("1.4", "1.3", "2.4"), "no access key of the root user exists", "account")
+ROOT_MFA = Control(("1.5", "1.4", "2.5"), "the root user signs in with MFA", "account")
+MFA = Control(("1.10", "1.9", "2.10"), "users with a console password sign in with MFA", "user with a password")
+UNUSED = Control(("1.12", "1.11", "2.11"), "what was not used for 45 days is disabled", "key or password")
+ONE_KEY = Control(("1.13", "1.12", ""), "a user has only one active access key", "user")
+ROTATED = Control(("1.14", "1.13", "2.12"), "access keys are replaced every 90 days or less", "key")
 CONTROLS = (NO_ROOT_KEY, ROOT_MFA, MFA, UNUSED, ONE_KEY, ROTATED)
 
 _UNUSED_AFTER = timedelta(days=45)
@@ -329,7 +320,6 @@ class Status(Enum):
 
 
 _ORDER = {standing: number for number, standing in enumerate(Status)}
-_BY_AGE = {Verdict.OVERDUE: Status.OVERDUE, Verdict.DUE: Status.DUE, Verdict.FRESH: Status.FRESH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,15 +393,9 @@ class Row:
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
     """All keys: root's first, then the overdue, the due, the unused, the rest; the oldest first among equals."""
+    users = ((survey.account, user) for survey in surveys for user in survey.users if user.keys)
     return sorted(
-        (
-            _row(survey.account, user, key, settings, whose, now)
-            for survey in surveys
-            for user in survey.users
-            if user.keys
-            for whose in [_whose(user, settings, mapping, now.date())]
-            for key in user.keys
-        ),
+        (row for account, user in users for row in _rows(account, user, settings, mapping, now)),
         key=lambda row: (
             _ORDER[row.standing],
             row.standing is Status.FRESH and not row.unused,
@@ -423,47 +407,31 @@ def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Ad
     )
 
 
-class _Whose(NamedTuple):
-    """What holds for all keys of a user."""
-
-    owner: Owner
-    exemption: Exemption | None
-    ended: str
-    policy: Policy
-
-
-def _whose(user: FleetUser, settings: FleetSettings, mapping: Addresses, today: date) -> _Whose:
-    left, limit = exempt(user, settings.exempt, None, today), limit_of(user, settings, None, today)
-    over = "" if left else ended(user, settings.exempt, today)
-    return _Whose(owner_of(user, settings.owners, mapping), left, over, settings.limited(limit).policy)
-
-
-def _row(
-    account: AwsAccount,
-    user: FleetUser,
-    key: FleetKey,
-    settings: FleetSettings,
-    whose: _Whose,
-    now: datetime,
-) -> Row:
-    reason, policy = whose.exemption, whose.policy
-    alone = user.is_root or reason or not key.active
-    recall = None if alone else recalled(user.tags, key.created, now)
-    by_age = Verdict.OVERDUE if recall else policy.verdict(key, now)
-    if user.is_root:
-        standing = Status.ROOT
-    elif not key.active:
-        standing = Status.INACTIVE
-    else:
-        standing = Status.EXEMPT if reason else _BY_AGE[by_age]
-    unused = is_unused(key, settings.unused_after, now)
-    needed = standing in (Status.OVERDUE, Status.DUE) or unused
-    uncertain = unreadable(user, settings, None, now.date()) if needed else ""
-    age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, user, now))
-    unused = unused and standing is not Status.EXEMPT
+def _rows(
+    account: AwsAccount, user: FleetUser, settings: FleetSettings, mapping: Addresses, now: datetime
+) -> Iterator[Row]:
+    owner, today = owner_of(user, settings.owners, mapping), now.date()
+    reason = exempt(user, settings.exempt, None, today)
+    over = "" if reason else ended(user, settings.exempt, today)
+    policy = settings.limited(limit_of(user, settings, None, today)).policy
     left = reason or Exemption("")
-    said = (left.why, uncertain, unused, fails, left.until, left.by, whose.ended, policy, recall)
-    return Row(account, user, key, standing, by_age, age, whose.owner, *said)
+    for key in user.keys:
+        alone = user.is_root or reason or not key.active
+        recall = None if alone else recalled(user.tags, key.created, now)
+        by_age = Verdict.OVERDUE if recall else policy.verdict(key, now)
+        if user.is_root:
+            standing = Status.ROOT
+        elif not key.active:
+            standing = Status.INACTIVE
+        else:
+            standing = Status.EXEMPT if reason else Status(by_age.value)
+        unused = is_unused(key, settings.unused_after, now)
+        needed = standing in (Status.OVERDUE, Status.DUE) or unused
+        uncertain = unreadable(user, settings, None, today) if needed else ""
+        age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, user, now))
+        unused = unused and standing is not Status.EXEMPT
+        said = (left.why, uncertain, unused, fails, left.until, left.by, over, policy, recall)
+        yield Row(account, user, key, standing, by_age, age, owner, *said)
 
 
 _MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))
@@ -505,9 +473,8 @@ class Figure(NamedTuple):
 
 def figures(surveys: Iterable[AccountSurvey], rows: Iterable[Row], fails: Iterable[SignIn]) -> dict[Control, Figure]:
     """All that the benchmark says of keys, passwords and MFA; what could not be read counts nowhere."""
-    checked, keys, failed = Counter[Control](), Counter[Control](), Counter[Control]()
-    users: dict[Control, dict[str, str]] = {NO_ROOT_KEY: {}, ONE_KEY: {}}  # by ARN: two keys of a user fail these once
-    left_alone = Counter[Control]()
+    checked, keys = Counter[Control](), Counter[Control]()
+    failed: dict[Control, dict[str | int, str]] = {each: {} for each in CONTROLS}  # what fails, with why it is exempt
     for user in (user for survey in surveys for user in survey.users):
         active = [key for key in user.keys if key.active]
         checked[ROTATED] += len(active)
@@ -519,50 +486,36 @@ def figures(surveys: Iterable[AccountSurvey], rows: Iterable[Row], fails: Iterab
             checked[UNUSED] += bool(user.password)
             checked[ONE_KEY] += bool(active)
             checked[MFA] += bool(user.password) and user.mfa is not None
-    for row in rows:
+    for number, row in enumerate(rows):
         for control in row.fails:
             keys[control] += 1
-            if control in users:
-                users[control][row.user.arn] = row.exempt
-            else:
-                failed[control] += 1
-                left_alone[control] += bool(row.exempt)
-    failed.update(control for each in fails for control in each.fails)
-    for control, found in users.items():
-        failed[control], left_alone[control] = len(found), sum(map(bool, found.values()))
-    return {each: Figure(checked[each], failed[each], left_alone[each], keys[each]) for each in CONTROLS}
+            once = control in (NO_ROOT_KEY, ONE_KEY)  # two keys of a user fail these once
+            failed[control][row.user.arn if once else number] = row.exempt
+    for each in fails:
+        for control in each.fails:
+            failed[control][each.user.arn] = ""
+    return {
+        each: Figure(checked[each], len(what), sum(map(bool, what.values())), keys[each])
+        for each, what in failed.items()
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class KeyCounts:
-    """`failed` accounts could not be looked at. `users` are without root; `standings` has every kind."""
-
-    accounts: int
-    failed: int
-    users: int
-    with_keys: int
-    keys: int
-    unused: int
-    uncertain: int
-    recalled: int
-    standings: Mapping[Status, int]
-
-
-def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
-    """The numbers of a report."""
+def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> dict[str, int]:
+    """The numbers of a report, in the order of its JSON: `failed` accounts could not be looked at, `users` are without
+    root, and every Status has a number."""
     people = [user for survey in surveys for user in survey.users if not user.is_root]
     standings = Counter(row.standing for row in rows)
-    return KeyCounts(
-        accounts=len(surveys),
-        failed=sum(bool(survey.problem) for survey in surveys),
-        users=len(people),
-        with_keys=sum(bool(user.keys) for user in people),
-        keys=len(rows),
-        unused=sum(row.unused for row in rows),
-        uncertain=sum(bool(row.uncertain) for row in rows),
-        recalled=sum(bool(row.recall) for row in rows),
-        standings={each: standings[each] for each in Status},
-    )
+    return {
+        "accounts": len(surveys),
+        "failed": sum(bool(survey.problem) for survey in surveys),
+        "users": len(people),
+        "with_keys": sum(bool(user.keys) for user in people),
+        "keys": len(rows),
+        **{each.value: standings[each] for each in Status},
+        "unused": sum(row.unused for row in rows),
+        "uncertain": sum(bool(row.uncertain) for row in rows),
+        "recalled": sum(bool(row.recall) for row in rows),
+    }
 
 
 @dataclass(frozen=True, slots=True)

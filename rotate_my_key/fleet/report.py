@@ -33,7 +33,6 @@ from .judge import (
     AgeBar,
     Control,
     Figure,
-    KeyCounts,
     Row,
     SignIn,
     Status,
@@ -104,7 +103,6 @@ def read_earlier(data: bytes, name: str) -> Earlier:
 _VERSION = 1  # of the JSON
 _FIGURES = ("accounts", "failed", "users", "keys", *(each.value for each in Status), "unused")
 _COMPARED = ("account", "account_name", "user", "arn", "key_id", "created", "verdict", "unused")
-_TO_DO = {Status.ROOT.value, Status.OVERDUE.value, Status.DUE.value}
 
 
 class Solved(NamedTuple):
@@ -130,11 +128,12 @@ def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[R
     covered = frozenset(survey.account.number for survey in surveys if not survey.problem)
     both = covered & earlier.accounts
     here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, stamp(row.key.created))) if name}
-    there = {name for key in earlier.keys if _needy(key) for name in (key["key_id"], (key["arn"], key["created"]))}
+    needy = [key for key in earlier.keys if _kind(key) in _TO_DO]
+    there = {name for key in needy for name in (key["key_id"], (key["arn"], key["created"]))}
     solved = []
-    for key in earlier.keys:
+    for key in needy:
         row = here.get(key["key_id"]) or here.get((key["arn"], key["created"]))
-        if key["account"] in both and _needy(key) and not (row and row.attention):
+        if key["account"] in both and not (row and row.attention):
             solved.append(Solved(key, _kind(key), row.kind if row else "gone"))
     new = [
         row
@@ -146,9 +145,7 @@ def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[R
     return ReportChange(earlier, solved, new, sorted(covered ^ earlier.accounts))
 
 
-def _needy(key: Mapping[str, Any]) -> bool:
-    """As `Row.attention` has it."""
-    return key["verdict"] in _TO_DO or bool(key["unused"])
+_TO_DO = {"root", "overdue", "due", "unused"}  # as `Row.attention` has it
 
 
 def _kind(key: Mapping[str, Any]) -> str:
@@ -211,7 +208,7 @@ class KeyReport:
     surveys: Sequence[AccountSurvey]
     rows: Sequence[Row]
     sign_ins: Sequence[SignIn]
-    counts: KeyCounts
+    counts: Mapping[str, int]
     figures: Mapping[Control, Figure]
     ages: Sequence[AgeBar]
     origin: ReportOrigin
@@ -230,8 +227,7 @@ class KeyReport:
 
     def check(self, least: str) -> int:
         """The exit code of `--check`: 3 if a key is `least` (due or overdue) or root's, else that of the report."""
-        meant = (Status.ROOT, Status.OVERDUE, *([Status.DUE] if least == "due" else []))
-        return 3 if any(self.counts.standings[each] for each in meant) else self.code
+        return 3 if any(self.counts[each] for each in ("root", "overdue", least)) else self.code
 
 
 def make(
@@ -268,7 +264,7 @@ def values(report: KeyReport) -> dict[str, Any]:
         **report.origin._asdict(),
         "program": __version__,
         "limits": _limits(report.settings),
-        "counts": _counts(report.counts),
+        "counts": dict(report.counts),
         "benchmark": f"{BENCHMARK} {VERSIONS[0]}",
         "controls": [_control(*each) for each in report.figures.items()],
         "ages": [_age(bar) for bar in report.ages],
@@ -287,18 +283,9 @@ def _limits(settings: FleetSettings) -> dict[str, str]:
     return {"where": settings.where, "fingerprint": settings.fingerprint, **said}
 
 
-def _counts(counts: KeyCounts) -> dict[str, int]:
-    return {
-        **{name: getattr(counts, name) for name in ("accounts", "failed", "users", "with_keys", "keys")},
-        **{standing.value: number for standing, number in counts.standings.items()},
-        **{name: getattr(counts, name) for name in ("unused", "uncertain", "recalled")},
-    }
-
-
 def _control(control: Control, figure: Figure) -> dict[str, Any]:
     numbers = dict(zip(("number", "v5", "v7"), control.numbers, strict=True))
-    said = {"title": control.title, "unit": control.unit.value}
-    return {**numbers, **said, **figure._asdict(), "rate": figure.rate}
+    return {**numbers, "title": control.title, "unit": control.unit, **figure._asdict(), "rate": figure.rate}
 
 
 def _age(bar: AgeBar) -> dict[str, Any]:
@@ -462,14 +449,13 @@ def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
     """How old users' active keys are, for root's are to be deleted whatever their age; how many have which verdict."""
     ages = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in report.ages]
     yield _chart("Ages of active keys, without root", ages)
-    standings = report.counts.standings.items()
-    yield _chart("Verdicts", [(each.value, {each.value: number}) for each, number in standings])
+    yield _chart("Verdicts", [(each.value, {each.value: report.counts[each.value]}) for each in Status])
 
 
-def _answers(curve: RecallCurve) -> Iterator[dict[str, Any]]:
+def _answers(curve: RecallCurve) -> list[dict[str, Any]]:
     """None where nobody has rotated."""
-    if curve.by_day:
-        yield _chart("Users who have rotated, by day", [(str(day), {"fresh": many}) for day, many in curve.by_day])
+    days = [(str(day), {"fresh": many}) for day, many in curve.by_day]
+    return [_chart("Users who have rotated, by day", days)] if days else []
 
 
 def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> dict[str, Any]:
@@ -561,7 +547,7 @@ def _json(report: KeyReport) -> Iterator[str]:
 def _values(report: KeyReport, every: bool) -> dict[str, Any]:
     """What the template sees besides the report's own."""
     settings, surveys = report.settings, report.surveys
-    policy, standings = settings.policy, report.counts.standings
+    policy, counts = settings.policy, report.counts
     return {
         **{name: getattr(report, name) for name in KeyReport.__slots__},
         "version": __version__,
@@ -570,15 +556,15 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
         "oldest": min((survey.at for survey in surveys if survey.at), default=None),
         "due_after": max(policy.max_age - policy.remind_before, timedelta(0)),
         "tiles": [  # what to see first: kind (its colour), words, number
-            ("root", "of root (delete them)", standings[Status.ROOT]),
-            ("overdue", "overdue", standings[Status.OVERDUE]),
-            ("due", "due", standings[Status.DUE]),
-            ("unused", f"not used for {span(settings.unused_after)}", report.counts.unused),
+            ("root", "of root (delete them)", counts["root"]),
+            ("overdue", "overdue", counts["overdue"]),
+            ("due", "due", counts["due"]),
+            ("unused", f"not used for {span(settings.unused_after)}", counts["unused"]),
         ],
         "charts": list(_charts(report)),
         "benchmark": BENCHMARK,
         "versions": VERSIONS,
-        "recalls": [(curve, list(_answers(curve))) for curve in report.recalls or ()],
+        "recalls": [(curve, _answers(curve)) for curve in report.recalls or ()],
         "compared": list(_compared(report)),
         "changed": list(_changed(report.change)),
         "failed": [survey for survey in surveys if survey.problem],
@@ -617,11 +603,10 @@ def _compared(report: KeyReport) -> Iterator[tuple[str, int, int]]:
     """Words, the number in the earlier report, the number now."""
     if not report.change:
         return
-    then, counts = report.change.earlier, report.counts
-    now = {each.value: many for each, many in counts.standings.items()}
+    then = report.change.earlier
+    words = {"accounts": "accounts", "failed": "accounts not checked", "users": "users", "keys": "keys"}
     for name in _FIGURES:
-        words = {"accounts": "accounts", "failed": "accounts not checked", "users": "users", "keys": "keys"}
-        yield words.get(name, f"{name} keys"), then.counts[name], now.get(name, getattr(counts, name, 0))
+        yield words.get(name, f"{name} keys"), then.counts[name], report.counts[name]
     for control, figure in report.figures.items():
         if control.number in then.failed:
             yield f"{VERSIONS[0]} {control.number}, failed", then.failed[control.number], figure.failed

@@ -192,23 +192,23 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
 def _summary(report: KeyReport) -> Iterator[str]:
     counts, policy = report.counts, report.settings.policy
     due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
+    failed = f" ({counts['failed']:,} failed)" if counts["failed"] else ""
     yield (
-        f"{number(counts.accounts, 'account')}{f' ({counts.failed:,} failed)' if counts.failed else ''}, "
-        f"{number(counts.users, 'user')}, {number(counts.keys, 'key')}; "
+        f"{number(counts['accounts'], 'account')}{failed}, "
+        f"{number(counts['users'], 'user')}, {number(counts['keys'], 'key')}; "
         f"due at {due}, overdue at {format_duration(policy.max_age)}"
     )
-    words = {Status.ROOT: "of root", Status.INACTIVE: "inactive"}
-    kinds = [f"{keys:,} {words.get(each, each.value)}" for each, keys in counts.standings.items()]
-    kinds[1] += f" ({counts.recalled:,} recalled)" if counts.recalled else ""
-    yield ", ".join([*kinds, f"{counts.unused:,} not used for {format_duration(report.settings.unused_after)}"])
+    kinds = [f"{counts[each.value]:,} {'of root' if each is Status.ROOT else each.value}" for each in Status]
+    kinds[1] += f" ({counts['recalled']:,} recalled)" if counts["recalled"] else ""
+    yield ", ".join([*kinds, f"{counts['unused']:,} not used for {format_duration(report.settings.unused_after)}"])
     failing = [f"{seen.failed:,} fail {each.number}" for each, seen in report.figures.items() if seen.failed]
     exempt = " (the benchmark has no exemptions)" if any(seen.exempt for seen in report.figures.values()) else ""
     yield f"{BENCHMARK} {VERSIONS[0]}: {', '.join(failing) or 'nothing fails'}{exempt}"
     if report.sign_ins:
         fail = "fails" if len(report.sign_ins) == 1 else "fail"
         yield f"{number(len(report.sign_ins), 'user')} of these {fail} by password or MFA (--html and --json list them)"
-    if counts.uncertain:
-        yield f"{number(counts.uncertain, 'key')} of users who may be exempt: this could not be read"
+    if counts["uncertain"]:
+        yield f"{number(counts['uncertain'], 'key')} of users who may be exempt: this could not be read"
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
     if ages and max(ages).total_seconds() >= 60:
         yield f"the oldest data is {span(max(ages))} old: AWS creates credential reports every four hours"
@@ -216,10 +216,9 @@ def _summary(report: KeyReport) -> Iterator[str]:
 
 def _change(report: KeyReport) -> Iterator[str]:
     if change := report.change:
-        then, now, earlier = change.earlier.counts, report.counts.standings, change.earlier
-        kinds = [f"{each.value} {then[each.value]:,} -> {now[each]:,}" for each in Status]
-        unused = f"unused {then['unused']:,} -> {report.counts.unused:,}"
-        yield f"since {day(earlier.at)} ({earlier.name}): {', '.join((*kinds, unused))}"
+        earlier, names = change.earlier, (*(each.value for each in Status), "unused")
+        kinds = (f"{name} {earlier.counts[name]:,} -> {report.counts[name]:,}" for name in names)
+        yield f"since {day(earlier.at)} ({earlier.name}): {', '.join(kinds)}"
         verb = "needs" if len(change.solved) == 1 else "need"
         yield f"{number(len(change.solved), 'key')} no longer {verb} attention, {len(change.new):,} new"
         if earlier.fingerprint != report.settings.fingerprint:
@@ -255,7 +254,7 @@ def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("VERDICT", no_wrap=True)
     columns = {name: cell for name, (least, cell) in _COLUMNS.items() if width >= least}
-    if report.counts.accounts == 1:
+    if report.counts["accounts"] == 1:
         del columns["ACCOUNT"]
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
