@@ -182,10 +182,8 @@ def test_counts() -> None:
         AccountSurvey(AwsAccount("210987654321"), problem="denied", code=5),
     ]
     counts = count(surveys, judge(surveys, FleetSettings(exempt=Exempt(tags=())), {}, NOW))
-    assert {name: number for name, number in counts.items() if number} == {
-        **{"accounts": 2, "failed": 1, "users": 2, "with_keys": 1, "keys": 3},
-        **{"root": 1, "overdue": 1, "fresh": 1},
-    }
+    found = " ".join(f"{name}={number}" for name, number in counts.items() if number)
+    assert found == "accounts=2 failed=1 users=2 with_keys=1 keys=3 root=1 overdue=1 fresh=1"
 
 
 OLD, RECENT = NOW - 45 * DAY, NOW - 44 * DAY
