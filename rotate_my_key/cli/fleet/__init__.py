@@ -33,21 +33,11 @@ def command() -> None:
 
 def fleet_options(options_of: C) -> C:
     """The options of every fleet command that calls AWS; `open_fleet` finds them in click's context."""
-    settings = click.option(
-        "--settings",
-        metavar="FILE",
-        expose_value=False,
-        callback=_keep,
-        help="Fleet settings: a file, or ssm:/NAME (default: fleet.ini).",
-    )
-    profile = click.option(
-        "-p",
-        "--profile",
-        metavar="NAME",
-        expose_value=False,
-        callback=_keep,
-        help="Use region, endpoint and credentials of this profile.",
-    )
+    kept: dict[str, Any] = {"expose_value": False, "callback": _keep}
+    text = "Fleet settings: a file, or ssm:/NAME (default: fleet.ini)."
+    settings = click.option("--settings", metavar="FILE", help=text, **kept)
+    text = "Use region, endpoint and credentials of this profile."
+    profile = click.option("-p", "--profile", metavar="NAME", help=text, **kept)
     return profile(signing_options(settings(options_of)))
 
 
@@ -58,14 +48,16 @@ def _keep(context: click.Context, option: click.Parameter, value: str | None) ->
 def _does(place: str, summary: str, *, libraries: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a command of a function that has its options and its help; `place` is `module.function` of what it does.
 
-    `libraries`: it does not work without the extra `fleet`.
+    `libraries`: without the extra `fleet` it raises Problem with the command that brings what laptops do without.
     """
 
     def made(function: Callable[..., Any]) -> click.Command:
         @wraps(function)
         def call(app: App, /, **options: Any) -> Any:
-            if libraries:
-                _need_libraries()
+            if libraries and find_spec("jinja2") is None:
+                from ...files.paths import how_to_get
+
+                raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
             module, _, name = place.partition(".")
             return getattr(import_module(f".{module}", __package__), name)(app, **options)
 
@@ -75,20 +67,14 @@ def _does(place: str, summary: str, *, libraries: bool = True) -> Callable[[Call
     return made
 
 
-def _need_libraries() -> None:
-    """Raises Problem with the command that brings what the laptop's commands do without."""
-    from ...files.paths import how_to_get
-
-    if find_spec("jinja2") is None:
-        raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
+_ACCOUNT = click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable).")
 
 
 def _who(options_of: C) -> C:
     """The options that say who is meant."""
-    options_of = click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable).")(
-        options_of
+    return click.option("--user", metavar="NAME", multiple=True, help="This user only (repeatable).")(
+        _ACCOUNT(options_of)
     )
-    return click.option("--user", metavar="NAME", multiple=True, help="This user only (repeatable).")(options_of)
 
 
 @_does("report.report", "Show every key of all users: age, last use, verdict, owner.")
@@ -181,7 +167,7 @@ def _revoke() -> None:
 @_does("recall.recall", "Ask for every key made before now to be replaced, by a day.")
 @click.option("--user", metavar="NAME", default="", help="The users of this name.")
 @click.option("--owner", metavar="ADDRESS", default="", help="All users and bots whose owner has this address.")
-@click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable).")
+@_ACCOUNT
 @click.option("--all", "every", is_flag=True, help="Everybody in the accounts of the settings.")
 @click.option("--by", metavar="TIME", default="", help="Until when: 3d, 12h, 2026-12-09 or 2026-12-09T17:00.")
 @click.option("--reason", metavar="TEXT", default="", help="The reason, which everybody concerned sees.")

@@ -98,14 +98,19 @@ def alone(app: App, wait: float = _WAIT) -> None:
         raise TryLater(problem.message, again(app)) from None
 
 
+def check_accounts(numbers: Iterable[str]) -> None:
+    """Raises WrongUsage for what cannot be the number of an account."""
+    for each in numbers:
+        if not re.fullmatch(r"[0-9]{12}", each):
+            raise WrongUsage(f"{each!r} is not an account number", "write the twelve digits, like 123456789012")
+
+
 def chosen(app: App, settings: FleetSettings, users: Sequence[str], accounts: Sequence[str]) -> FleetSettings:
     """For these users and accounts alone. Raises WrongUsage for what cannot be one."""
     for user in users:
         if not re.fullmatch(r"[\w+=,.@-]{1,64}", user):
             raise WrongUsage(f"{user!r} is not a user name", fleet(app, "report"))
-    for account in accounts:
-        if not re.fullmatch(r"[0-9]{12}", account):
-            raise WrongUsage(f"{account!r} is not an account number", "write the twelve digits, like 123456789012")
+    check_accounts(accounts)
     who = Who(names=tuple(users), accounts=tuple(accounts))
     return replace(settings, include=(*settings.include, who)) if users or accounts else settings
 
@@ -116,12 +121,6 @@ def check_chosen(app: App, users: Sequence[str], accounts: Sequence[str], seen: 
     for what, named in (("account", accounts), ("user", users)):
         if lost := [each for each in named if each.lower() not in there]:
             raise Gone(f"{what} {lost[0]} is not among those that were checked", fleet(app, "report", "--all"))
-
-
-def seen(surveys: Iterable[AccountSurvey]) -> Iterator[str]:
-    """The names of the users and the numbers of the accounts that were looked at."""
-    for survey in surveys:
-        yield from (survey.account.number, *(user.name for user in survey.users))
 
 
 def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
@@ -210,11 +209,13 @@ def surveyed(
     app: App,
     settings: FleetSettings,
     assembly: Assembly,
+    users: Sequence[str],
+    accounts: Sequence[str],
+    recalls: Callable[[FleetUser], bool],
     *,
     exact: bool = False,
-    recalls: Callable[[FleetUser], bool] = lambda user: False,
 ) -> tuple[list[AccountSurvey], Mapping[str, str], datetime]:
-    """What was found in all accounts, with the addresses of owners and AWS's time."""
+    """What was found in all accounts, with the addresses of owners and AWS's time. Raises Gone as `check_chosen`."""
     mapping = addresses(settings.owners)
     organization = assembly.organization
     organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
@@ -222,6 +223,9 @@ def surveyed(
     with app.progress() as progress:
         waiting = ReportWait(time.sleep, time.monotonic)
         surveys = survey_accounts(organization, settings, now, waiting, exact=exact, recalls=recalls, progress=progress)
+    if not any(survey.problem for survey in surveys):
+        seen = [user.name for survey in surveys for user in survey.users]
+        check_chosen(app, users, accounts, [*seen, *(survey.account.number for survey in surveys)])
     return surveys, mapping, now
 
 
@@ -249,14 +253,11 @@ def warn(app: App, line: str, hint: str = "") -> None:
         app.complain(f"{app.style('hint:', bold=True)} {hint}")
 
 
-def tell_left_out(app: App, assembly: Assembly) -> None:
-    """Accounts of the organization that nobody can look at, since AWS lets no role into them."""
+def tell_unseen(app: App, assembly: Assembly, surveys: Sequence[AccountSurvey], settings: FleetSettings) -> None:
+    """Accounts that nobody can look at, since AWS lets no role into them; and those that could not be looked at, the
+    same fault of many in one line."""
     names = [str(account) for account in assembly.organization.left_out]
     if names:
         app.say(f"left out, as suspended or about to be closed: {number(len(names), 'account')} ({some(names)})")
-
-
-def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSettings) -> None:
-    """Which accounts could not be looked at, the same fault of many in one line."""
     for same in failed(surveys, settings.accounts):
         warn(app, f"{about(same)}: {same.text}", same.hint)

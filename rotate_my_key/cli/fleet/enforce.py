@@ -44,12 +44,7 @@ from .revoke import take_back
 
 _LISTED = 30  # lines of a list; --json has all
 _ACCOUNTS = 10  # in which the rest is counted
-_FIRST = (
-    SkipRule.STUCK,
-    SkipRule.UNSURE,
-    SkipRule.LAST_USE,
-    SkipRule.UNREACHED,
-)  # rules that ask for somebody to mend something
+_FIRST = (SkipRule.STUCK, SkipRule.UNSURE, SkipRule.LAST_USE, SkipRule.UNREACHED)  # somebody is to mend something
 # By the kind of action.
 _WOULD = {
     "notify": "Owners to notify:",
@@ -57,11 +52,11 @@ _WOULD = {
     "deactivate": "To deactivate:",
     "delete": "To delete:",
 }
-_DID = {"notify": "owner notified", "reissue": "new key created", "deactivate": "deactivated", "delete": "deleted"}
-_DID_MANY = {
-    **{kind: (word, word) for kind, word in _DID.items()},
+_DID = {
     "notify": ("owner notified", "owners notified"),
     "reissue": ("new key created", "new keys created"),
+    "deactivate": ("deactivated", "deactivated"),
+    "delete": ("deleted", "deleted"),
 }
 
 
@@ -92,14 +87,7 @@ def enforce(
 
 
 def _by_rules(
-    app: App,
-    preset: str,
-    users: tuple[str, ...],
-    accounts: tuple[str, ...],
-    *,
-    apply: bool,
-    yes: bool,
-    as_json: bool,
+    app: App, preset: str, users: tuple[str, ...], accounts: tuple[str, ...], *, apply: bool, yes: bool, as_json: bool
 ) -> int:
     settings, assembly = open_fleet(app, preset)
     settings = chosen(app, settings, users, accounts)
@@ -137,23 +125,16 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
         named = () if settings.enforce.preset in settings.text else ("--preset", preset)
         raise WrongUsage(f"the preset {preset} only sends messages and enforces nothing", fleet(app, "remind", *named))
     check(settings, apply=apply)
-    mapping = addresses(settings.owners)
+    mapping, organization = addresses(settings.owners), assembly.organization
     some = settings.remind.owners or settings.remind.admins
     channels = channels_of(settings, assembly.cloud) if some else Channels()
-    assembly.organization.me()  # signs in first: a question and a progress bar do not go together
-    settings = resolved(assembly.organization, settings)
+    organization.me()  # signs in first: a question and a progress bar do not go together
+    settings = resolved(organization, settings)
     notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
-        places = finder(assembly.cloud, assembly.organization, settings)
+        places = finder(assembly.cloud, organization, settings)
         context = EnforceContext(
-            assembly.organization,
-            settings,
-            mapping,
-            notifier,
-            assembly.now,
-            time.sleep,
-            progress=progress,
-            places=places,
+            organization, settings, mapping, notifier, assembly.now, time.sleep, progress=progress, places=places
         )
         return context, plan_run(context)
 
@@ -164,7 +145,11 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
     maker = keymaker(assembly, context.settings, audit, time.sleep)
 
     def told(each: ActionResult | Skipped) -> None:
-        app.say(_result_text(each) if isinstance(each, ActionResult) else _skipped_text(each))
+        if isinstance(each, ActionResult):
+            app.say(_result_text(each))
+        else:
+            key_id = mask(each.key.key_id or "") if each.key else ""
+            app.say(f"  {key_id} of {each.user.name}: skipped: {each.why}")
 
     def check() -> None:
         try:
@@ -204,7 +189,7 @@ def _waiting(count: int) -> str:
 
 
 def _coming(act: Act, now: datetime) -> str:
-    return f", to be {_DID[act.coming.value]} on {day(act.at, now)} or later" if act.coming and act.at else ""
+    return f", to be {_DID[act.coming.value][0]} on {day(act.at, now)} or later" if act.coming and act.at else ""
 
 
 def _about(each: Act | Skipped, account: AwsAccount) -> str:
@@ -234,22 +219,17 @@ def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
 
 def _result_text(result: ActionResult) -> str:
     """One line while it happens."""
-    what, state = _about(result.act, result.account), result.state.value
+    what, state, did = _about(result.act, result.account), result.state.value, _DID[result.act.kind.value][0]
     said = "; ".join(part for part in (result.note, result.problem.message if result.problem else "") if part)
     if state == "done":
-        return f"  {what}: {_DID[result.act.kind.value]}" + (f" ({said})" if said else "")
-    return f"  {what}: {'maybe' if state == 'unknown' else 'NOT'} {_DID[result.act.kind.value]}: {said}"
-
-
-def _skipped_text(spare: Skipped) -> str:
-    """One line while it happens."""
-    return f"  {mask(spare.key.key_id or '') if spare.key else ''} of {spare.user.name}: skipped: {spare.why}"
+        return f"  {what}: {did}" + (f" ({said})" if said else "")
+    return f"  {what}: {'maybe' if state == 'unknown' else 'NOT'} {did}: {said}"
 
 
 def enforced_text(outcome: EnforceResult) -> str:
     """The sum."""
     ended = Counter(each.act.kind.value for each in outcome.results if each.state.value == "done")
-    words = [number(ended[kind], *nouns) for kind, nouns in _DID_MANY.items() if ended[kind]]
+    words = [number(ended[kind], *nouns) for kind, nouns in _DID.items() if ended[kind]]
     failed = len(outcome.results) - ended.total()
     words += [f"{failed} failed"] if failed else []
     hours = sum(each.rule is SkipRule.HOURS for _, each in outcome.spared)

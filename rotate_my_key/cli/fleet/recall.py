@@ -22,7 +22,7 @@ from ...fleet.revoke import RevokeContext
 from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import agreed, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import agreed, check_accounts, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
 _LISTED = 30  # lines of a list; --json has all
 
@@ -119,8 +119,7 @@ def _warned(
 
 
 def _scope(user: str, owner: str, account: tuple[str, ...], *, every: bool) -> RecallScope:
-    if strange := [each for each in account if not (each.isdecimal() and len(each) == 12)]:
-        raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
+    check_accounts(account)
     if bool(user) + bool(owner) + every > 1 or not (user or owner or every or account):
         what = "say whose keys: one of --user NAME, --owner ADDRESS, --all, or --account NUMBER for all of an account"
         raise WrongUsage(what, Hint("fleet", "recall", "--help"))

@@ -201,7 +201,6 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime, end
 
 
 def _handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:
-    """The result."""
     if done is None:
         return ["Dry run: nothing was changed."]
     lines = [f"deleted key {mask(key_id)}" for key_id in done.deleted]
@@ -215,7 +214,6 @@ def _handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequen
 def _handover_json(
     plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str], problems: Sequence[Problem]
 ) -> dict[str, Any]:
-    """`fleet reissue USER --json`."""
     return {
         "dry_run": done is None,
         "account": plan.request.account.number,
@@ -233,13 +231,11 @@ def _handover_json(
 
 
 def _cleanup_lines(found: Sequence[CleanupResult], *, dry_run: bool) -> list[str]:
-    """The result: a line each."""
     lines = [f"{'would be ' if dry_run and each.acts else ''}{cleanup_line(each)}" for each in found]
     return lines or ["Nothing is waiting."]
 
 
 def _cleanup_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, Any]:
-    """`fleet reissue --sweep --json`."""
     rows = [
         {
             "account": each.account,

@@ -1,6 +1,6 @@
 """`fleet remind`: the owners of old keys are told, and the admins; and what it shows.
 
-`--json` has ids whole, for an id is not a secret; docs/json.md describes it.
+`--json` has ids whole, for an id is not a secret.
 """
 
 from __future__ import annotations
@@ -25,20 +25,7 @@ from ...fleet.remind import remind as send
 from ...fleet.survey import at_work, first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import (
-    agreed,
-    alone,
-    check_chosen,
-    chosen,
-    open_fleet,
-    seen,
-    show_presets,
-    stoppable,
-    surveyed,
-    tell_failed,
-    tell_left_out,
-    warn,
-)
+from .common import agreed, alone, chosen, open_fleet, show_presets, stoppable, surveyed, tell_unseen, warn
 
 _LISTED = 20  # owners by name; a company has hundreds
 _ROWS = ("undelivered", "unaddressed", "forgotten", "unsure", "broken", "notes")
@@ -61,20 +48,20 @@ def remind(
     settings, assembly = open_fleet(app, preset)
     settings = chosen(app, settings, user, account)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
-    channels = _channels(settings, assembly, dry_run)
+    if dry_run and not (settings.remind.owners or settings.remind.admins):  # what would be sent if there were any
+        channels = Channels((Unset("owners", wants_address=True),), (Unset("admins"),))
+    else:
+        channels = channels_of(settings, assembly.cloud)
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
-        surveys, mapping, now = surveyed(app, settings, assembly, recalls=at_work)
-        if not any(survey.problem for survey in surveys):
-            check_chosen(app, user, account, seen(surveys))
+        surveys, mapping, now = surveyed(app, settings, assembly, user, account, at_work)
         settings = resolved(assembly.organization, settings)
     places = finder(assembly.cloud, assembly.organization, settings)
     plan, findings = prepare(surveys, settings, mapping, now, places)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = preview(plan, findings, channels, settings, renderer)
-    tell_left_out(app, assembly)
-    tell_failed(app, surveys, settings)
+    tell_unseen(app, assembly, surveys, settings)
     for line, hint in _unreached_lines(outcome.digest):
         warn(app, line, hint)
     if dry_run:
@@ -93,13 +80,6 @@ def remind(
     for line, hint in _trouble_lines(outcome):
         warn(app, line, hint)
     return outcome.code
-
-
-def _channels(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Channels:
-    """The channels of the settings; a dry run also shows what would be sent if there were any."""
-    if dry_run and not (settings.remind.owners or settings.remind.admins):
-        return Channels((Unset("owners", wants_address=True),), (Unset("admins"),))
-    return channels_of(settings, assembly.cloud)
 
 
 def _check(app: App, channels: Channels) -> Iterator[int]:
@@ -166,7 +146,6 @@ def _who(owner: Owner) -> str:
 
 
 def _question_text(outcome: RemindResult, plan: NoticePlan) -> str:
-    """What is about to be sent."""
     lines = [_found(outcome.digest)]
     owners = [letter for letter, _ in outcome.letters if letter.planned and not letter.escalation]
     others = [letter for letter, _ in outcome.letters if letter.escalation]
@@ -195,15 +174,11 @@ def _preview_text(outcome: RemindResult, plan: NoticePlan) -> str:
 
 
 def _reminded_text(outcome: RemindResult) -> str:
-    """What became of it."""
     digest = outcome.digest
-    lines = [
-        _found(digest),
-        *(
-            f"  notified {_who(notice.owner)} about {number(len(notice.keys), 'key')} (notice {notice.number})"
-            for notice in digest.told[:_LISTED]
-        ),
-    ]
+    lines = [_found(digest)]
+    for notice in digest.told[:_LISTED]:
+        keys = number(len(notice.keys), "key")
+        lines.append(f"  notified {_who(notice.owner)} about {keys} (notice {notice.number})")
     if len(digest.told) > _LISTED:
         lines.append(f"  and {number(len(digest.told) - _LISTED, 'other owner')} (--json lists all)")
     digests = [letter for letter, problem in outcome.letters if letter.planned is None and not problem]
@@ -247,13 +222,12 @@ def _trouble_lines(outcome: RemindResult) -> Iterator[tuple[str, str]]:
         yield f"{some(same.abouts)} may be exempt: {same.text} could not be read", ""
 
 
-# JSON
+# JSON: docs/json.md describes it
 
 _Values = dict[str, Any]
 
 
 def _json(plan: NoticePlan, outcome: RemindResult, channels: Channels, *, dry_run: bool) -> _Values:
-    """The whole object but its version."""
     digest = outcome.digest
     told = {notice.owner for notice in digest.told}
     return {
@@ -271,7 +245,6 @@ def _json(plan: NoticePlan, outcome: RemindResult, channels: Channels, *, dry_ru
 
 
 def _numbers(digest: Digest) -> dict[str, int]:
-    """The run in numbers."""
     lists = ("told", "quiet", "unanswered")
     counts = {**asdict(digest.counts), "overdue": digest.overdue, "due": digest.due, "recalled": digest.recalled}
     return {**counts, **{name: len(getattr(digest, name)) for name in lists}}

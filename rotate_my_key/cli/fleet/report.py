@@ -20,16 +20,7 @@ from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
 from ...fleet.report import KeyReport, RecallCurve, ReportOrigin, keep, make, page, read_earlier, stem, table, values
 from ..app import App
-from .common import (
-    check_chosen,
-    chosen,
-    open_fleet,
-    seen,
-    stoppable,
-    surveyed,
-    tell_failed,
-    tell_left_out,
-)
+from .common import chosen, open_fleet, stoppable, surveyed, tell_unseen
 
 if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.console import Console
@@ -74,9 +65,7 @@ def report(
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         settings = chosen(app, replace(settings, include=()), user, account)  # [include] is for what is sent and done
-        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact, recalls=lambda user: recalls)
-        if not any(survey.problem for survey in surveys):
-            check_chosen(app, user, account, seen(surveys))
+        surveys, mapping, now = surveyed(app, settings, assembly, user, account, lambda user: recalls, exact=exact)
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
     found = make(surveys, settings, mapping, now, origin, earlier, recalls=recalls)
     if out:
@@ -90,15 +79,13 @@ def report(
             tell(_printable(line))
         if not found.recalls and not found.code:
             app.say("No user is recalled.")
-    tell_left_out(app, assembly)
-    tell_failed(app, surveys, settings)
+    tell_unseen(app, assembly, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
     return found.check(least) if least else found.code
 
 
 def _put(app: App, found: KeyReport, *, every: bool, **form: bool) -> None:
-    """In the form that was asked for."""
     if form["as_json"]:
         app.json(values(found))
     elif form["as_csv"]:
@@ -176,12 +163,11 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
         for same in failed(report.surveys, report.settings.accounts)
     )
     rest = len(report.rows) - len(rows)
-    more = f"{number(rest, 'more key')} without need for action (--all shows every key)"
     for there, part in (
         (any(bar.keys or bar.exempt for bar in report.ages), lambda: _histogram(report.ages, block)),
         (broken, lambda: Text(_printable(broken, "\n"), style="red")),
         (rows, lambda: _table(report, rows, console.width)),
-        (rest, lambda: Text(more)),
+        (rest, lambda: Text(f"{number(rest, 'more key')} without need for action (--all shows every key)")),
         (report.change, lambda: Text(_printable("\n".join(_change(report)), "\n"))),
     ):
         if there:

@@ -21,13 +21,9 @@ from ...fleet.revoke import POLICY, Cause, RevokeContext, SwitchResult, WayIn, c
 from ...fleet.survey import first_code
 from ...fleet.users import UserLook
 from ..app import App
-from .common import again, agreed, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import again, agreed, check_accounts, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
-_WHO = {
-    Cause.ENFORCE: "by enforce",
-    Cause.REVOKE: "by revoke",
-    Cause.OTHERS: "by somebody else, or unknown",
-}
+_WHO = {Cause.ENFORCE: "by enforce", Cause.REVOKE: "by revoke", Cause.OTHERS: "by somebody else, or unknown"}
 
 
 def revoke(
@@ -50,14 +46,15 @@ def revoke(
         return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE, sign_in=sign_in)
     with stoppable(app, "nothing was changed"):
         tools, found, hidden = _find(app, user, account, owner, uses=not yes, quick=True)
-    user = user or join(dict.fromkeys(each.user.name for each in found if each.user.name))  # of that owner
+    names = list(dict.fromkeys(each.user.name for each in found if each.user.name))
+    user = user or join(names)  # of that owner
     if not as_json or not yes:
         app.say("\n".join([_found_text(found, tools.now()), *(_ways_in(tools, found) if sign_in and not yes else [])]))
-    own = engine.own_key(tools, found)
-    if own:
-        warn(app, _own_text(*own))
-    works = _working(found)
-    question = f"Deactivate {works}" if works else ""
+    if own := engine.own_key(tools, found):
+        held, key = own
+        signs = f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run"
+        warn(app, f"{signs}. It is deactivated last, and only somebody else can reactivate it")
+    question = f"Deactivate {works}" if (works := _working(found)) else ""
     if sign_in:
         ends = f"delete the console password and end the sessions of {user}"
         question = f"{question}, {ends}" if works else ends.capitalize()
@@ -65,7 +62,6 @@ def revoke(
         return 4
     with stoppable(app, "some of the keys may still work"), app.waiting("deactivating keys"):
         done = engine.revoke(tools, found, why, sign_in=sign_in)
-    names = list(dict.fromkeys(each.user.name for each in found if each.user.name))
     commands = {name: engine.end_sessions(name, tools.now()) for name in names}
     code = _end(app, tools, [*(each.problem for each in done), hidden])
     if as_json:
@@ -76,13 +72,6 @@ def revoke(
     _warn_notes(app, done)
     _tell(app, tools, done, why)
     return code
-
-
-def _own_text(held: UserLook, key: FleetKey) -> str:
-    return (
-        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run. It is deactivated last, and "
-        "only somebody else can reactivate it"
-    )
 
 
 def _working(found: Sequence[UserLook]) -> str:
@@ -180,14 +169,9 @@ def _barred(tools: RevokeContext, found: Sequence[UserLook]) -> list[str]:
     """What becomes of sessions and passwords."""
     named = [held for held in found if held.user.name]
     there = engine.asked(tools, named, lambda directory, user: directory.has_policy(user, POLICY))
-    words = {
-        True: "will be allowed again",
-        False: "were not ended by revoke",
-        None: "not known whether they were ended",
-    }
-    lines = [
-        f"  {held.account}: sessions of {held.user.name}: {words[has]}" for held, has in zip(named, there, strict=True)
-    ]
+    said = {True: "will be allowed again", False: "were not ended by revoke", None: "not known whether they were ended"}
+    both = zip(named, there, strict=True)
+    lines = [f"  {held.account}: sessions of {held.user.name}: {said[has]}" for held, has in both]
     return [*lines, "A deleted console password cannot be restored. Create a new one if it is needed."]
 
 
@@ -196,8 +180,7 @@ def _find(
 ) -> tuple[RevokeContext, list[UserLook], Problem | None]:
     """With why there may be more accounts than were looked at. Raises Gone if there is no such user anywhere, Problem
     too if they are in no account that could be looked at."""
-    if strange := [number for number in numbers if not (number.isdecimal() and len(number) == 12)]:
-        raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
+    check_accounts(numbers)
     settings, assembly = open_fleet(app)
     audit = open_audit(app, assembly, "revoke")
     signs, cloud = assembly.signing_key(), assembly.cloud
