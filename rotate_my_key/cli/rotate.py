@@ -14,10 +14,10 @@ from typing import Any
 from .. import __version__
 from ..core.errors import NoKeyHere, Problem, WrongUsage
 from ..core.hints import Hint
+from ..core.model import Credentials
 from ..core.plan import Note
 from ..core.policy import Row, by_others, mask, parse_duration
 from ..profiles.kinds import ROTATABLE, sections
-from ..profiles.which import Active
 from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
 from ..rotation.run import Job, Result, Run
@@ -54,19 +54,23 @@ class Typed:
         return self.force and self.keep_old is not None and not (working or parse_duration(self.keep_old))
 
 
-def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder[Active]:
+def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder:
     """Finds keys in the files of this computer, and tells what is odd about those that are asked for by name."""
 
-    def tell(active: Active) -> None:
+    def by_name(profile: str | None) -> tuple[str, Credentials]:
+        active = wiring.active(profile, mixed=mixed)
         for warning in active.warnings:
             wiring.warn(warning)
         for reason in active.trail:
             wiring.detail(reason)
+        return active.profile, active.pair
 
     return Finder(
-        partial(wiring.active, mixed=mixed),
-        lambda: [fact for fact in sections(wiring.files, wiring.keyring.pair) if fact.kind in ROTATABLE],
-        tell,
+        lambda profile: wiring.active(profile, mixed=mixed).pair,
+        by_name,
+        lambda: [
+            (f.profile, f.pair, f.note) for f in sections(wiring.files, wiring.keyring.pair) if f.kind in ROTATABLE
+        ],
         settings.exclude,
     )
 

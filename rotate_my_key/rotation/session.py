@@ -4,10 +4,10 @@ keeps of them; the exit code."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import NamedTuple
 
 from ..core.errors import Problem
 from ..core.hints import Hint
@@ -17,102 +17,67 @@ from .ports import CommandResult, Ending, Outcome
 from .prepare import RotationPlan
 from .run import Job, Result, undone
 
-Find = Callable[[], Credentials]
 
-
-class _ActiveKey(Protocol):
-    """The key that an SDK uses for a profile, and what the person should know of it."""
-
-    @property
-    def profile(self) -> str: ...
-
-    @property
-    def pair(self) -> Credentials: ...
-
-
-class _StaticProfile(Protocol):
-    """A profile that should hold a user's key; `note` says why `pair` is None."""
-
-    @property
-    def profile(self) -> str: ...
-
-    @property
-    def pair(self) -> Credentials | None: ...
-
-    @property
-    def note(self) -> str: ...
-
-
-K = TypeVar("K", bound=_ActiveKey)
-
-
-@dataclass
-class Keys:
+class Keys(NamedTuple):
     """The keys found: profiles that share one, with how to read the pair again; and what could not be used."""
 
-    jobs: list[tuple[list[str], Find]] = field(default_factory=list)
-    problems: list[Result] = field(default_factory=list)
+    jobs: list[tuple[list[str], Callable[[], Credentials]]]
+    problems: list[Result]
 
 
 @dataclass(frozen=True)
-class Finder(Generic[K]):
-    """Finds keys by profile. `active` gives the key of a profile, None being the one in force, and raises Problem;
-    `profiles` gives all that hold a key in the files; `tell` is called with each key that was asked for by name."""
+class Finder:
+    """Finds keys by profile. `pair` gives the one of a profile, None being the one in force, and raises Problem;
+    `by_name` does so for one that was asked for, gives its name, too, and tells what is odd about it. `profiles` gives
+    name, pair and note of all that should hold a key in the files; the note says why a pair is None."""
 
-    active: Callable[[str | None], K]
-    profiles: Callable[[], Sequence[_StaticProfile]]
-    tell: Callable[[K], None]
+    pair: Callable[[str | None], Credentials]
+    by_name: Callable[[str | None], tuple[str, Credentials]]
+    profiles: Callable[[], Sequence[tuple[str, Credentials | None, str]]]
     exclude: Sequence[str]
 
     def named(self, profiles: Sequence[str | None]) -> Keys:
         """The keys of these profiles. Raises Problem if it is the only one and is no use."""
-        keys = Keys()
+        keys = Keys([], [])
         by_id: dict[str, list[str]] = {}
         for profile in profiles:
             try:
-                active = self.active(profile)
+                name, pair = self.by_name(profile)
             except Problem as problem:
                 if len(profiles) == 1:
                     raise
                 keys.problems.append(Result((profile or "",), "", problem=problem))
                 continue
-            self.tell(active)
-            if active.pair.key_id in by_id:
-                by_id[active.pair.key_id].append(active.profile)
-                continue
-            by_id[active.pair.key_id] = [active.profile]
-            keys.jobs.append((by_id[active.pair.key_id], partial(self._pair, profile)))
+            if pair.key_id not in by_id:
+                keys.jobs.append((by_id.setdefault(pair.key_id, []), partial(self.pair, profile)))
+            by_id[pair.key_id].append(name)
         return keys
 
     def every_key(self) -> Keys:
         """Every static key of the two files, without those that an excluded profile holds."""
-        facts = self.profiles()
-        excluded = {f.pair.key_id for f in facts if f.pair and f.profile in self.exclude}
+        found = self.profiles()
+        excluded = {pair.key_id for name, pair, _ in found if pair and name in self.exclude}
         by_id: dict[str, list[str]] = {}
-        for fact in facts:
-            if fact.pair and fact.pair.key_id not in excluded:
-                by_id.setdefault(fact.pair.key_id, []).append(fact.profile)
-        unread = [fact for fact in facts if fact.pair is None and fact.profile not in self.exclude]
-        keys = Keys([], [self._unread(fact) for fact in unread])
+        keys = Keys([], [])
+        for name, pair, note in found:
+            if pair and pair.key_id not in excluded:
+                by_id.setdefault(pair.key_id, []).append(name)
+            elif pair is None and name not in self.exclude:
+                problem = self._problem(name) or Problem(f"profile {name}: {note}", Hint("status"))
+                keys.problems.append(Result((name,), "", problem=problem))
         for names in by_id.values():
-            try:
-                self._pair(names[0])
-            except Problem as problem:
-                keys.problems.append(Result(tuple(names), "", problem=problem))
-                continue
-            keys.jobs.append((list(dict.fromkeys(names)), partial(self._pair, names[0])))
+            if broken := self._problem(names[0]):
+                keys.problems.append(Result(tuple(names), "", problem=broken))
+            else:
+                keys.jobs.append((list(dict.fromkeys(names)), partial(self.pair, names[0])))
         return keys
 
-    def _unread(self, fact: _StaticProfile) -> Result:
-        problem = Problem(f"profile {fact.profile}: {fact.note}", Hint("status"))
+    def _problem(self, profile: str) -> Problem | None:
         try:
-            self._pair(fact.profile)
-        except Problem as found:
-            problem = found
-        return Result((fact.profile,), "", problem=problem)
-
-    def _pair(self, profile: str | None) -> Credentials:
-        return self.active(profile).pair
+            self.pair(profile)
+        except Problem as problem:
+            return problem
+        return None
 
 
 def ids(results: Sequence[Result]) -> set[str]:
