@@ -25,7 +25,7 @@ from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_oth
 from ..core.policy import TWO_KEYS, Policy, mask
 from .facts import LocalState, say_once, see, settled_since
 from .ports import Account, Ending, Outcome, Progress
-from .steps import EMPTIED, Steps, Tools, ending_of, forget_if_held
+from .steps import EMPTIED, Steps, ending_of, forget_if_held
 
 # A rotation takes 9 steps; lost replies and lists that lag add some looks, each a second or more apart.
 _MOST_STEPS = 120
@@ -58,7 +58,7 @@ class Rotation:
     def run(self, world: World, pairs: dict[str, Credentials]) -> Outcome:
         """Take steps until the end, and give what came of it. `pairs` are those known at the start, by id. Raises
         Problem kinds as the exit codes say; whatever was begun is finished by the next run."""
-        steps = Steps(Tools(self._account, self._here, self._progress, self._clock.pause), pairs)
+        steps = Steps(self._account, self._here, self._progress, self._clock.pause, pairs)
         for _ in range(_MOST_STEPS):
             self._clock.check()
             if world.note is not None:

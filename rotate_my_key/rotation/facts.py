@@ -137,9 +137,14 @@ def say_once(problem: P, note: Note, here: LocalState) -> P:
     return problem
 
 
+def deleted(history: History) -> set[str]:
+    """The ids of the keys that this tool has deleted."""
+    return {key_id for past in history.entries() for key_id in past.deleted}
+
+
 def listed(keys: Iterable[AccessKey], history: History) -> dict[str, AccessKey]:
     """IAM's list without the ids that this tool has deleted: a deleted id may still be listed for a while."""
-    gone = {key_id for past in history.entries() for key_id in past.deleted}
+    gone = deleted(history)
     return {key.key_id: key for key in keys if key.key_id not in gone}
 
 
@@ -204,10 +209,15 @@ def is_stranded(note: Note, here: LocalState) -> bool:
     return set(states.values()) <= {PlaceState.OTHER, PlaceState.OWN}
 
 
+def is_held(pair: Credentials, here: LocalState) -> bool:
+    """Whether a place holds the very pair."""
+    return any(holding.pair == pair for holding in here.places.search([pair.key_id]))
+
+
 def is_nothing(pair: Credentials, history: History) -> bool:
     """Whether it is no loss to write over this pair: it has no secret, or came back with an old file after this tool
     had deleted the key."""
-    return not pair.secret or any(pair.key_id in past.deleted for past in history.entries())
+    return not pair.secret or pair.key_id in deleted(history)
 
 
 def classify(held: Holding, wanted: Credentials | str | None, unwanted: Credentials | str) -> PlaceState:

@@ -294,17 +294,23 @@ def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | 
     return replace(_draft(plan, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places)
 
 
-class Asked(Protocol):
-    """What of the person's consent matters here; see `run.Consent`."""
+class Consent(Protocol):
+    """Who is asked. Without a terminal each verb raises NeedsPerson, naming the flag."""
 
-    attended: bool
-    asks: bool
+    attended: bool  # whether there is a person to ask
+    asks: bool  # whether `agree` would ask: not with --yes
+
+    def agree(self, plans: Sequence[RotationPlan]) -> timedelta | None:
+        """None if these keys shall not be rotated now, else for how long the old ones shall go on working at least."""
+
+    def introduce(self, plan: RotationPlan) -> None:
+        """Tell what will happen, where nothing is asked."""
 
     def give_up(self, plan: RotationPlan) -> bool:
         """Whether the user's inactive second key may be deleted."""
 
 
-def gives_up(plan: RotationPlan, asked: Asked) -> bool:
+def gives_up(plan: RotationPlan, asked: Consent) -> bool:
     """Whether the person gives up an inactive second key; False if none is in the way. Raises NeedsPerson."""
     second = plan.second
     if second is None or plan.merge:
@@ -315,15 +321,16 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
         if plan.recall:  # it was recalled, too: what others may still use works until then, and no longer
             waits = waits and second.key.active and plan.look.now < plan.recall.by
         if waits and not asked.attended:
-            kind = TryLater if plan.recall else NeedsPerson
-            raise kind(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _in_a_terminal(plan))
+            kind, force = TryLater if plan.recall else NeedsPerson, ["--force"] if plan.options.forced else []
+            hint = Hint("rotate", *force, profile=_profile(plan), lead="in a terminal")  # there they can give it up
+            raise kind(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", hint)
         return False
-    if second.key.active:
-        raise second_in_the_way(plan)
+    check_slot(plan)
     if asked.give_up(plan):
         return True
     kind = Declined if asked.asks and asked.attended else NeedsPerson
-    raise kind(f"your other key, {mask(key_id)}, is inactive, and {TWO_KEYS}", delete_command(plan))
+    hint = Hint("delete-key", key_id, profile=_profile(plan))
+    raise kind(f"your other key, {mask(key_id)}, is inactive, and {TWO_KEYS}", hint)
 
 
 def _kept(second: Second, now: datetime) -> str:
@@ -335,32 +342,14 @@ def _kept(second: Second, now: datetime) -> str:
     return f"old key {mask(second.key.key_id)} {how} until {clock(until, now)}"
 
 
-def in_the_way(plan: RotationPlan) -> bool:
-    """Whether the user's second key is active, so that there is no room for a new one."""
+def check_slot(plan: RotationPlan) -> None:
+    """Raises NeedsPerson if the user's second key is active, so that there is no room for a new one."""
     second = plan.second
-    return bool(plan.due and second and second.key.active and not second.kept and not plan.merge)
-
-
-def _in_a_terminal(plan: RotationPlan) -> Hint:
-    """The same where a person can be asked: they give up what is kept."""
-    force = ["--force"] if plan.options.forced else []
-    return Hint("rotate", *force, profile=_profile(plan), lead="in a terminal")
-
-
-def delete_command(plan: RotationPlan) -> Hint:
-    """How to retire the second key: by a profile of the same user."""
-    assert plan.second is not None
-    return Hint("delete-key", plan.second.key.key_id, profile=_profile(plan))
+    if plan.due and second and second.key.active and not second.kept and not plan.merge:
+        said, hint = second_in_use(_profile(plan), plan.key, second.key, second.last_use, plan.look)
+        raise NeedsPerson(f"{plan.look.identity.user} has {said}", hint)
 
 
 def _profile(plan: RotationPlan) -> str:
     names = [place.profile for place in plan.places] or ["default"]
     return "default" if "default" in names else names[0]
-
-
-def second_in_the_way(plan: RotationPlan) -> NeedsPerson:
-    """That the user's second key is active, what is known of it, and how to go on."""
-    assert plan.second is not None
-    other, use = plan.second.key, plan.second.last_use
-    said, hint = second_in_use(_profile(plan), plan.key, other, use, plan.look)
-    return NeedsPerson(f"{plan.look.identity.user} has {said}", hint)

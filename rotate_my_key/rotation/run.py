@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
-from typing import Protocol
 
 from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..core.hints import Hint
@@ -20,15 +18,7 @@ from ..core.plan import Note, Step
 from .engine import Rotation, Waiter
 from .facts import Callers, LocalState, is_begun, is_new
 from .ports import Account, Ending, Outcome, Progress
-from .prepare import (
-    RotateOptions,
-    RotationPlan,
-    foresee,
-    gives_up,
-    in_the_way,
-    prepare,
-    second_in_the_way,
-)
+from .prepare import Consent, RotateOptions, RotationPlan, check_slot, foresee, gives_up, prepare
 from .unfinished import Unfinished, resume, unfinished
 
 
@@ -51,22 +41,6 @@ class Result:
     outcome: Outcome | None = None
     plan: RotationPlan | None = None
     problem: Problem | None = None
-
-
-class Consent(Protocol):
-    """Who is asked. Without a terminal each verb raises NeedsPerson, naming the flag."""
-
-    attended: bool  # whether there is a person to ask
-    asks: bool  # whether `agree` would ask: not with --yes
-
-    def agree(self, plans: Sequence[RotationPlan]) -> timedelta | None:
-        """None if these keys shall not be rotated now, else for how long the old ones shall go on working at least."""
-
-    def introduce(self, plan: RotationPlan) -> None:
-        """Tell what will happen, where nothing is asked."""
-
-    def give_up(self, plan: RotationPlan) -> bool:
-        """Whether the user's inactive second key may be deleted."""
 
 
 def _silently(total: int) -> AbstractContextManager[Callable[[], None]]:
@@ -125,8 +99,7 @@ class Run:
         for job in jobs:
             try:
                 seen = prepare(job.find(), self.options, job.account(), self.here, self.waiter.pause)
-                if in_the_way(seen):
-                    raise second_in_the_way(seen)
+                check_slot(seen)
                 steps = foresee(seen.world(self.here), self.options.policy)
                 results.append(Result(job.profiles, seen.key.key_id, _foreseen(seen, steps), seen))
             except Problem as problem:

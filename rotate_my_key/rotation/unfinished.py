@@ -16,7 +16,19 @@ from ..core.model import AccessKey, Credentials, Identity, Look, Place
 from ..core.plan import SETTLE, Note, PlaceState
 from ..core.policy import Policy, mask
 from .engine import Rotation, Waiter
-from .facts import Callers, LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
+from .facts import (
+    Callers,
+    LocalState,
+    deleted,
+    first_world,
+    is_held,
+    is_young,
+    listed,
+    place_states,
+    readable_notes,
+    say_once,
+    see,
+)
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, forget, noter, prove_as, put_back, save_beside
 
@@ -42,29 +54,20 @@ def unfinished(here: LocalState, *, mend: bool) -> list[Unfinished]:
 
 
 def _load(name: str, here: LocalState, mend: bool) -> Unfinished:
+    """What a newer version wrote, or a locked keyring that holds the staged pair, stops no other key."""
+    note, lost = None, None
     try:
-        return _read(name, here, mend)
-    except TryLater as problem:  # the keyring that holds its staged pair is locked: that stops no other key
-        return Unfinished(name, None, problem)
-
-
-def _read(name: str, here: LocalState, mend: bool) -> Unfinished:
-    try:
-        note = here.notes.load(name)
-    except Unreadable as problem:
-        if not mend:
-            return Unfinished(name, None, problem)
-        aside = here.notes.set_aside(name)
-        note = _rebuilt(name, here)
-        lost = Problem(f"{problem.message}; it was moved to {aside}", Hint("status"))
-        return Unfinished(name, note, None if note else lost)
+        try:
+            note = here.notes.load(name)
+        except Unreadable as problem:
+            if not mend:
+                raise
+            aside = here.notes.set_aside(name)
+            lost = Problem(f"{problem.message}; it was moved to {aside}", Hint("status"))
+        note = _rebuilt(name, here) if note is None and mend else note
     except Problem as problem:
         return Unfinished(name, None, problem)
-    try:
-        note = _rebuilt(name, here) if note is None and mend else note
-    except Problem as problem:  # a record that a newer version wrote
-        return Unfinished(name, None, problem)
-    return Unfinished(name, note)
+    return Unfinished(name, note, None if note else lost)
 
 
 def _rebuilt(name: str, here: LocalState) -> Note | None:
@@ -72,8 +75,8 @@ def _rebuilt(name: str, here: LocalState) -> Note | None:
     pair it is what a run left that was killed before it changed anything, or after the last: it goes, if a profile
     holds the very pair or its key was deleted here. A record that cannot be read leaves its pair where it is."""
     stored = here.staging.get(name)
-    staged, record = stored.get("staged"), here.staging.get_record(name)
-    if not stored or (staged is None and (_is_held(stored["kept"], here) or stored["kept"].key_id in _deleted(here))):
+    staged, kept, record = stored.get("staged"), stored.get("kept"), here.staging.get_record(name)
+    if staged is None and (kept is None or is_held(kept, here) or kept.key_id in deleted(here.history)):
         here.staging.drop(name)
         return None
     try:
@@ -83,10 +86,6 @@ def _rebuilt(name: str, here: LocalState) -> Note | None:
     note = replace(note, wanted=note.wanted or (staged.key_id if staged else None), sent=None)
     here.notes.create(note)
     return note
-
-
-def _is_held(pair: Credentials, here: LocalState) -> bool:
-    return any(holding.pair == pair for holding in here.places.search([pair.key_id]))
 
 
 def candidates(note: Note, here: LocalState) -> list[Credentials]:
@@ -189,7 +188,7 @@ def resume(
     shows is another user, account or endpoint."""
     # A backup brought the note back if both keys, and all that is stored, were deleted here since
     stored = {pair.key_id for pair in here.staging.get(note.name).values()}
-    if note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here):
+    if note.wanted is not None and {note.wanted, note.unwanted} | stored <= deleted(here.history):
         forget(note.name, here)
         return _ended(Outcome(Ending.DROPPED, note.name, None, note.identity.account, note.identity.arn), here)
     try:
@@ -206,10 +205,6 @@ def resume(
     world, known = see(world, note.name, here)
     rotation = Rotation(note.name, account, here, progress, policy, waiter)
     return _ended(rotation.run(world, {**{p.key_id: p for p in pairs}, **known}), here)
-
-
-def _deleted(here: LocalState) -> set[str]:
-    return {key_id for past in here.history.entries() for key_id in past.deleted}
 
 
 def _ended(outcome: Outcome, here: LocalState) -> Outcome:
