@@ -65,7 +65,9 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
             from .wiring import Wiring
 
             wiring = Wiring(app, asks=False)
-            for profile in sorted({place.profile for note in readable_notes(wiring.here) for place in note.places}):
+            for profile in sorted(
+                {place.profile for note in readable_notes(wiring.here.notes) for place in note.places}
+            ):
                 if command := wiring.put_back(profile):
                     app.say(f"profile {profile} no longer holds its key, which is stored here: {command}")
         _tell_next(app, chosen, profiles)

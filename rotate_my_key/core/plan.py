@@ -120,6 +120,11 @@ class Note:
     boot: str = ""
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The wanted key, if there is one yet, and the unwanted one."""
+        return tuple(filter(None, (self.wanted, self.unwanted)))
+
+    @property
     def back(self) -> bool:
         """Whether the key that was to be replaced is wanted again: taking back, or `undo`."""
         return self.wanted == self.name

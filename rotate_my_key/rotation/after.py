@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from ..core.hints import Hint, quoted
 from ..core.model import Credentials, Holding, Place
 from ..core.plan import Note
 from ..core.policy import Hook, Past, PendingChange
+from .facts import readable_notes
 from .ports import CommandResult, Notes, Places
 
 _VERSION = 1
@@ -183,7 +184,6 @@ class After:
                 raise Problem("[after_rotate] has no command for the profiles that hold this key", _SETTINGS)
             for hook in todo:
                 result = self._one(hook, change, held, again=Hint("after", "run", hook.name, lead=_FIX))
-                self._ended(result)
                 record = self.changes.load(change.name)
                 if record and _keys(record) == _keys(change) and result.problem is None:
                     left = record.left if record.begun else [each.name for each in self.of([h.place for h in held])]
@@ -203,8 +203,7 @@ class After:
 
     def _last(self, history: Sequence[Past], hook: Hook | None) -> tuple[PendingChange, list[Holding]]:
         """The last change, finished or not, that these are told of."""
-        notes = [note for name in self.notes.names() if (note := self._load(name))]
-        under_way = [_change(note) if note.wanted else None for note in notes]
+        under_way = [_change(note) if note.wanted else None for note in readable_notes(self.notes)]
         for change in reversed([*map(_past_change, history), *under_way]):
             held = self._held(change) if change else []
             if change and held and (hook is None or hook in self.of([h.place for h in held])):
@@ -217,9 +216,7 @@ class After:
         again = Hint("after", "test", hook.name, lead=_FIX)
         user = "arn:aws:iam::123456789012:user/alice"
         change = PendingChange("", "AKIAIOSFODNN7EXAMPLE", new.key_id, "123456789012", user)
-        result = self._one(hook, change, [Holding(place, new) for place in places], again=again, test=True)
-        self._ended(result)
-        return result
+        return self._one(hook, change, [Holding(place, new) for place in places], again=again, test=True)
 
     def _finish(self, change: PendingChange) -> None:
         """Run what is left of a change whose new key is in its places; forget one of which nothing is left."""
@@ -235,17 +232,12 @@ class After:
         mine = [h for h in held if h.pair and h.pair.key_id == change.new]
         return mine if len(mine) == len(held) else []
 
-    def _load(self, name: str) -> Note | None:
-        with suppress(Problem):
-            return self.notes.load(name)
-        return None
-
     def _run(self, change: PendingChange, held: Sequence[Holding], *, holding: bool = False) -> PendingChange:
         """Run what is left and was not tried in this run, or only those that are `holding` the old key; gives what is
         left then."""
         if isinstance(self._hooks, Problem):
             if not self._refused:
-                self._ended(CommandResult("after_rotate", None, self._hooks))
+                self._ended(CommandResult("after_rotate", None, self._hooks), holds=False)
             self._refused = True
             return change
         todo = [hook for hook in self.of([h.place for h in held]) if _is_left(hook, change)]
@@ -256,8 +248,7 @@ class After:
             if (holding and not hook.holds_old) or (about, hook.name) in self._tried:
                 continue
             self._tried.add((about, hook.name))
-            result = self._one(hook, change, held)
-            self._ended(result, holds=holding)
+            result = self._one(hook, change, held, holds=holding)
             if result.problem is None:
                 change = change._replace(left=tuple(name for name in change.left if name != hook.name))
                 self.changes.save(change)
@@ -269,31 +260,34 @@ class After:
         change: PendingChange,
         held: Sequence[Holding],
         *,
+        holds: bool = False,
         again: Hint | None = None,
         test: bool = False,
     ) -> CommandResult:
-        """Run it; `again` is the command that tries it once more, for the hint."""
+        """Run it, and tell how it ended; `again` is the command that tries it once more, for the hint."""
         pair, again = held[0].pair, again or Hint(lead=_FIX)
         assert pair is not None
         value = given(hook, change, [h.place for h in held], pair)
         try:
             code, said = self.programs.run(hook, {**value, "test": True} if test else value)
         except Problem as problem:
-            return CommandResult(hook.name, None, Problem(f"after_rotate {hook.name}: {problem.message}", again))
+            failed = Problem(f"after_rotate {hook.name}: {problem.message}", again)
+            return self._ended(CommandResult(hook.name, None, failed), holds=holds)
         lines = said.replace(pair.secret, "(the secret)").splitlines()
         self.programs.said(hook, lines)
         if code == 0:
-            return CommandResult(hook.name, 0)
+            return self._ended(CommandResult(hook.name, 0), holds=holds)
         seconds = hook.timeout.total_seconds()
         how = f"ended with exit code {code}" if code is not None else f"took longer than {seconds:g} s"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         shown = "".join(c if c.isprintable() else "?" for c in last)[:200]
         text = f"after_rotate {hook.name} {how}{': ' if last else ''}{shown}"
-        return CommandResult(hook.name, code, Problem(text, again))
+        return self._ended(CommandResult(hook.name, code, Problem(text, again)), holds=holds)
 
-    def _ended(self, result: CommandResult, *, holds: bool = False) -> None:
+    def _ended(self, result: CommandResult, *, holds: bool) -> CommandResult:
         self._results.append(result)
         self.programs.ended(result, holds=holds)
+        return result
 
 
 def given(hook: Hook, change: PendingChange, places: Sequence[Place], pair: Credentials) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class Rotation:
         if step is Step.DROP and world.full:
             self._reason = NoRoom(f"you have two access keys already, and {TWO_KEYS}", Hint("status"))
         elif step is Step.DROP and world.begun:
-            self._reason = self._reason or _no_place(world, "nothing was changed in AWS")
+            text = f"{_names(world.places)} changed during the rotation, so nothing was changed in AWS"
+            self._reason = self._reason or Problem(text, Hint("status"))
         if step is Step.TAKE_BACK:
             self._reason = self._reason or _why_back(world)
         self._progress.doing(step, world.note)
@@ -291,10 +292,6 @@ def _why_back(world: World) -> Problem:
         f"somebody else {how} key {mask(note.wanted)} during the rotation, so {mask(note.unwanted)} stays in use",
         Hint("status"),
     )
-
-
-def _no_place(world: World, so: str) -> Problem:
-    return Problem(f"{_names(world.places)} changed during the rotation, so {so}", Hint("status"))
 
 
 def _names(places: Iterable[Place]) -> str:

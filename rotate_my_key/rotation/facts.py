@@ -116,11 +116,11 @@ def is_begun(here: LocalState) -> bool:
     return bool(here.staging.names() or here.notes.names())
 
 
-def readable_notes(here: LocalState) -> Iterator[Note]:
-    """The notes that can be read; of the others `unfinished` tells."""
-    for name in here.notes.names():
+def readable_notes(notes: Notes) -> Iterator[Note]:
+    """Those that can be read; of the others `unfinished` tells."""
+    for name in notes.names():
         with suppress(Problem):
-            if note := here.notes.load(name):
+            if note := notes.load(name):
                 yield note
 
 
@@ -154,18 +154,32 @@ def first_world(look: Look, key_id: str, here: LocalState, note: Note | None) ->
     return World(key_id, keys, {}, first_look=look.now, listed_at=look.now, note=note)
 
 
+def first_note(key_id: str, look: Look, places: tuple[Place, ...], endpoint: str, here: LocalState) -> Note:
+    """What BEGIN would write for this key: it goes as soon as these places have another one."""
+    return Note(
+        name=key_id,
+        identity=look.identity,
+        endpoint=endpoint,
+        unwanted=key_id,
+        known=tuple(key.key_id for key in look.keys),
+        places=places,
+        began=look.now,
+        switch_off_at=look.now,
+        delete_at=look.now,
+        copies=here.copies.wanted,
+        host=here.host.name,
+        boot=here.host.ids,
+    )
+
+
 def see(world: World, name: str, here: LocalState) -> tuple[World, dict[str, Credentials]]:
     """Read note, staged pairs and places afresh; gives the facts, and every pair that is known by its id."""
     note = here.notes.load(name)
     if note is None:
         return replace(world, note=None), {}
-    stored = here.staging.get(name)
-    if "staged" in stored:
-        note = _with_staged(note, stored["staged"].key_id, here.notes)
-    pairs = {pair.key_id: pair for pair in stored.values()}
-    ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
-    holdings = here.places.search(ids, note.places)
-    states = place_states(note, holdings, pairs, here)
+    if staged := here.staging.get(name).get("staged"):
+        note = _with_staged(note, staged.key_id, here.notes)
+    states, holdings, pairs = read(note, here)
     for holding in holdings:
         if holding.pair and states[holding.place] is not PlaceState.OTHER:
             pairs.setdefault(holding.pair.key_id, holding.pair)
@@ -180,6 +194,17 @@ def _with_staged(note: Note, key_id: str, notes: Notes) -> Note:
     note = replace(note, wanted=key_id, sent=None, made=note.sent)
     notes.save(note)
     return note
+
+
+def stored(name: str, here: LocalState) -> dict[str, Credentials]:
+    """The pairs of a rotation that are stored, by id."""
+    return {pair.key_id: pair for pair in here.staging.get(name).values()}
+
+
+def read(note: Note, here: LocalState) -> tuple[dict[Place, PlaceState], Sequence[Holding], dict[str, Credentials]]:
+    """What the places of a rotation hold, in its words and as it is; and the pairs that are stored, by id."""
+    holdings, pairs = here.places.search(note.ids, note.places), stored(note.name, here)
+    return place_states(note, holdings, pairs, here), holdings, pairs
 
 
 def place_states(
@@ -203,10 +228,7 @@ def place_states(
 
 def is_stranded(note: Note, here: LocalState) -> bool:
     """Whether all the places of a rotation hold keys that persons have put there, or that they have by right."""
-    ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
-    holdings = here.places.search(ids, note.places)
-    states = place_states(note, holdings, {p.key_id: p for p in here.staging.get(note.name).values()}, here)
-    return set(states.values()) <= {PlaceState.OTHER, PlaceState.OWN}
+    return set(read(note, here)[0].values()) <= {PlaceState.OTHER, PlaceState.OWN}
 
 
 def is_held(pair: Credentials, here: LocalState) -> bool:

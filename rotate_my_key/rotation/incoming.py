@@ -21,7 +21,7 @@ from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..core.plan import SETTLE, Note
 from ..core.policy import Policy, mask
 from .engine import Rotation, Waiter
-from .facts import LocalState, first_world, listed
+from .facts import LocalState, first_note, first_world, listed
 from .ports import Account, Outcome, Progress
 from .prepare import left_alone
 from .unfinished import Unfinished
@@ -191,8 +191,7 @@ def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
 def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Credentials | None) -> None:
     """A key that a rotation on this computer is about stays where it is until that is over. Raises Problem."""
     for each in found:
-        ids = {each.name, *((each.note.wanted, each.note.unwanted) if each.note else ())}
-        about = next((key.key_id for key in (pair, old) if key and key.key_id in ids), None)
+        about = next((key.key_id for key in (pair, old) if key and key.key_id in each.ids), None)
         if about:
             raise each.problem or Problem(
                 f"the rotation of key {mask(each.name)} is unfinished on this computer, and includes {mask(about)}",
@@ -258,7 +257,7 @@ def plan_takeover(new: Credentials, old: Credentials, look: Look, account: Accou
     holdings = [h for h in here.places.search([old.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == old)
     warnings = (*left_alone(holdings, old), *here.places.rehearse(places, old))
-    note = _note(new.key_id, old.key_id, look, places, account.endpoint, here)
+    note = _note(new, old.key_id, look, places, account, here)
     return Takeover(new, old, look, note, warnings)
 
 
@@ -279,33 +278,15 @@ def plan_elsewhere(new: Credentials, old: str, look: Look, account: Account, her
     places = tuple(h.place for h in here.places.search([new.key_id]) if h.pair == new)
     if not places:
         raise Problem(f"no profile here holds key {mask(new.key_id)} any more", Hint("status"))
-    return Takeover(new, None, look, _note(new.key_id, old, look, places, account.endpoint, here))
+    return Takeover(new, None, look, _note(new, old, look, places, account, here))
 
 
 def _note(
-    new: str,
-    old: str,
-    look: Look,
-    places: tuple[Place, ...],
-    endpoint: str,
-    here: LocalState,
+    new: Credentials, old: str, look: Look, places: tuple[Place, ...], account: Account, here: LocalState
 ) -> Note:
     """At once: the old key's slot is needed for the key that replaces the one which was handed over."""
-    return Note(
-        name=old,
-        identity=look.identity,
-        endpoint=endpoint,
-        unwanted=old,
-        wanted=new,
-        known=tuple(dict.fromkeys((*(key.key_id for key in look.keys), new))),
-        places=places,
-        began=look.now,
-        switch_off_at=look.now,
-        delete_at=look.now,
-        copies=here.copies.wanted,
-        host=here.host.name,
-        boot=here.host.ids,
-    )
+    note = first_note(old, look, places, account.endpoint, here)
+    return replace(note, wanted=new.key_id, known=tuple(dict.fromkeys((*note.known, new.key_id))))
 
 
 def take_over(

@@ -32,7 +32,7 @@ from ..core.model import (
 )
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
 from ..core.policy import LIVE, TWO_KEYS, Hook, Policy, Verdict, clock, gone, mask
-from .facts import LocalState, first_world, is_new, listed, readable_notes
+from .facts import LocalState, first_note, first_world, is_new, listed, readable_notes
 from .ports import Account
 
 _MORE = 2  # sign-ins of a key that AWS has refused: a look costs four calls, and a dead key may cost six
@@ -140,9 +140,8 @@ def prepare(
     if not options.forced and (fresh or plan.exempt):
         return plan
     second = _second(look, key, account, here)
-    draft = _merged(plan, second, account.endpoint) or _draft(plan, account.endpoint)
-    draft = replace(draft, copies=here.copies.wanted, leaked=plan.leaked, live=not options.young)
-    draft = replace(draft, host=here.host.name, boot=here.host.ids)
+    draft = _draft(plan, first_note(key.key_id, look, places, account.endpoint, here))
+    draft = _merged(plan, second, draft) or draft
     old = pair if draft.name == key.key_id or second is None else second.pair
     assert old is not None
     if not draft.places:
@@ -250,7 +249,7 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
     other = others[0]
     held = [h for h in here.places.search([other.key_id]) if h.pair]
     ids = other.key_id, key.key_id
-    kept = next((note for note in readable_notes(here) if (note.unwanted, note.wanted) == ids), None)
+    kept = next((note for note in readable_notes(here.notes) if (note.unwanted, note.wanted) == ids), None)
     try:
         use = account.last_use(other.key_id)
     except (Denied, TryLater):
@@ -258,29 +257,24 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
     return Second(other, use, kept, held[0].pair if held else None, tuple(h.place for h in held))
 
 
-def _draft(plan: RotationPlan, endpoint: str) -> Note:
-    """The note of an ordinary rotation. A recalled key works no longer than IT lets it."""
+def _draft(plan: RotationPlan, note: Note) -> Note:
+    """With how long the old key goes on working. A recalled key works no longer than IT lets it."""
     options, now = plan.options, plan.look.now
     most = max(plan.recall.by - now, timedelta(0)) if plan.recall else timedelta.max
     options = replace(options, overlap=min(options.overlap, most), overlap_most=min(options.overlap_most, most))
     live = not (plan.leaked or options.young) and any(place.kind is PlaceKind.KEYRING for place in plan.places)
     overlap = max(options.overlap, LIVE) if live else options.overlap
-    off = now + overlap
-    return Note(
-        name=plan.key.key_id,
-        identity=plan.look.identity,
-        endpoint=endpoint,
-        unwanted=plan.key.key_id,
-        known=tuple(k.key_id for k in plan.look.keys),
-        places=plan.places,
-        began=now,
-        switch_off_at=off,
-        delete_at=off + options.keep_old,
+    return replace(
+        note,
+        switch_off_at=now + overlap,
+        delete_at=now + overlap + options.keep_old,
         latest=now + max(overlap, options.overlap_most) if overlap else None,
+        leaked=plan.leaked,
+        live=not options.young,
     )
 
 
-def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | None:
+def _merged(plan: RotationPlan, second: Second | None, note: Note) -> Note | None:
     """If places here hold both of a user's keys, the older one's places take the younger pair first; the one that stays
     must be active."""
     if second is None or second.pair is None:
@@ -291,7 +285,7 @@ def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | 
     younger = other.active and (other.created > mine.created or not mine.active)
     stays, goes = (other, mine) if younger else (mine, other)
     places = plan.places if goes is mine else second.places
-    return replace(_draft(plan, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places)
+    return replace(note, name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places)
 
 
 class Consent(Protocol):

@@ -14,7 +14,7 @@ from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from ..core.parallel import side_by_side
-from ..core.plan import Note, Step
+from ..core.plan import Note
 from .engine import Rotation, Waiter
 from .facts import Callers, LocalState, is_begun, is_new
 from .ports import Account, Ending, Outcome, Progress
@@ -100,8 +100,9 @@ class Run:
             try:
                 seen = prepare(job.find(), self.options, job.account(), self.here, self.waiter.pause)
                 check_slot(seen)
-                steps = foresee(seen.world(self.here), self.options.policy)
-                results.append(Result(job.profiles, seen.key.key_id, _foreseen(seen, steps), seen))
+                steps = tuple(foresee(seen.world(self.here), self.options.policy))
+                outcome = replace(_left(seen, Ending.DUE), new=None, steps=steps)
+                results.append(Result(job.profiles, seen.key.key_id, outcome, seen))
             except Problem as problem:
                 results.append(Result(job.profiles, "", problem=problem))
         return results
@@ -152,7 +153,7 @@ class Run:
             note = found.note
             if identity is None and isinstance(problem, Denied) and problem.quiet:
                 continue
-            about = name == found.name or key_id in (found.name, *((note.wanted, note.unwanted) if note else ()))
+            about = name == found.name or key_id in found.ids
             if about or (note and identity == note.identity and isinstance(problem, TryLater | Denied)):
                 raise problem
 
@@ -181,14 +182,9 @@ class Run:
 
     def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
         here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
-        replaced = [
-            Result(job.profiles, pair.key_id, Outcome(Ending.REPLACED, pair.key_id, _new_id(job)))
-            for job, pair in pairs
-            if (job, pair) not in here_still
-        ]
+        done = [_replaced(job, pair.key_id) for job, pair in pairs if (job, pair) not in here_still]
         seen = self._look_all(here_still)
         users: dict[Identity, list[tuple[Job, Result]]] = {}
-        done = replaced
         for (job, _), result in zip(here_still, seen, strict=True):
             if result.plan and result.plan.due:
                 users.setdefault(result.plan.look.identity, []).append((job, result))
@@ -206,9 +202,7 @@ class Run:
             if number:
                 pair = _find(job)[0]
                 if pair is None or pair.key_id != result.key_id:
-                    results.append(
-                        Result(job.profiles, result.key_id, Outcome(Ending.REPLACED, result.key_id, _new_id(job)))
-                    )
+                    results.append(_replaced(job, result.key_id))
                     done_one()
                     continue
                 result = self._look(job, pair)
@@ -285,29 +279,24 @@ def _find(job: Job) -> tuple[Credentials | None, Problem | None]:
         return None, problem
 
 
-def _new_id(job: Job) -> str | None:
+def _replaced(job: Job, key_id: str) -> Result:
+    """Another run was faster."""
     pair, _ = _find(job)
-    return pair.key_id if pair else None
+    return Result(job.profiles, key_id, Outcome(Ending.REPLACED, key_id, pair.key_id if pair else None))
 
 
 def undone(result: Result) -> Result:
     """A key that was looked at and needs nothing."""
     if result.problem or result.outcome or not result.plan:
         return result
-    key, who = result.plan.key, result.plan.look.identity
-    ending = Ending.DECLINED if result.plan.due else Ending.FRESH
-    ending = Ending.EXEMPT if result.plan.exempt and ending is Ending.FRESH else ending
-    fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.plan.places, created=key.created)
-    return replace(result, outcome=fresh)
+    return replace(result, outcome=_left(result.plan, Ending.DECLINED))
 
 
-def _foreseen(seen: RotationPlan, steps: Sequence[Step]) -> Outcome:
-    who = seen.look.identity
-    ending = Ending.DUE if seen.due else Ending.EXEMPT if seen.exempt else Ending.FRESH
-    created = seen.key.created
-    return Outcome(
-        ending, seen.key.key_id, None, who.account, who.arn, seen.places, created=created, steps=tuple(steps)
-    )
+def _left(plan: RotationPlan, due: Ending) -> Outcome:
+    """Of a key that stays as it is: `due` if it would be rotated."""
+    key, who = plan.key, plan.look.identity
+    ending = due if plan.due else Ending.EXEMPT if plan.exempt else Ending.FRESH
+    return Outcome(ending, key.key_id, key.key_id, who.account, who.arn, plan.places, created=key.created)
 
 
 def _once(results: list[Result]) -> list[Result]:

@@ -138,14 +138,13 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
     marked = [dict(row) for row in rows]
     for found in notes:
         note = found.note
-        ids = (note.name, note.wanted, note.unwanted) if note else (found.name,)
-        mine = [row for row in marked if row.get("key_id") in ids]
-        kept = found.note is not None and is_kept(found.note)
+        mine = [row for row in marked if row.get("key_id") in found.ids]
+        kept = note is not None and is_kept(note)
         for row in mine:
-            if not kept or (found.note and row["key_id"] == found.note.unwanted):
+            if not kept or (note and row["key_id"] == note.unwanted):
                 row |= _unfinished(found)
-        if found.note and kept and not any(row["key_id"] == found.note.unwanted for row in mine):
-            marked.append(_kept_row(found.note))
+        if note and kept and not any(row["key_id"] == note.unwanted for row in mine):
+            marked.append(_kept_row(note))
         elif not mine:
             marked.append(_lost_row(found))
     return marked
@@ -229,7 +228,7 @@ def plan_retirement(asked: str, look: Look, account: Account, here: LocalState) 
     # A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on; also
     # where only the stored pair is left of that rotation. A kept old one may; and so may any of a rotation whose places
     # all hold other keys by now.
-    notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]
+    notes = [note for note in readable_notes(here.notes) if note.wanted == key.key_id and (key.active or note.undo)]
     lost = [name for name in here.staging.names() if name not in here.notes.names()]
     staged = {pair.key_id for name in lost if (pair := here.staging.get(name).get("staged"))}
     if any(not is_stranded(note, here) for note in notes) or (key.active and key.key_id in staged):

@@ -28,6 +28,7 @@ from .facts import (
     readable_notes,
     say_once,
     see,
+    stored,
 )
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, forget, noter, prove_as, put_back, save_beside
@@ -43,6 +44,11 @@ class Unfinished:
     name: str
     note: Note | None
     problem: Problem | None = None
+
+    @property
+    def ids(self) -> set[str]:
+        """The keys that it is about."""
+        return {self.name, *(self.note.ids if self.note else ())}
 
 
 def unfinished(here: LocalState, *, mend: bool) -> list[Unfinished]:
@@ -90,14 +96,13 @@ def _rebuilt(name: str, here: LocalState) -> Note | None:
 
 def candidates(note: Note, here: LocalState) -> list[Credentials]:
     """The rotation's own pairs, stored or in a place, the wanted one first."""
-    stored = {p.key_id: p for p in here.staging.get(note.name).values()}
-    ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
+    pairs, ids = stored(note.name, here), note.ids
     for holding in here.places.search(ids, note.places):
         if holding.pair and holding.pair.key_id in ids:
-            stored.setdefault(holding.pair.key_id, holding.pair)
+            pairs.setdefault(holding.pair.key_id, holding.pair)
     if note.wanted is None:  # the answer may have been staged and not noted
-        ids = [*(key_id for key_id in stored if key_id not in ids), *ids]
-    return [stored[key_id] for key_id in ids if key_id in stored]
+        ids = (*(key_id for key_id in pairs if key_id not in ids), *ids)
+    return [pairs[key_id] for key_id in ids if key_id in pairs]
 
 
 def look_at(
@@ -187,8 +192,7 @@ def resume(
     certain that it may be settled here and now. Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS
     shows is another user, account or endpoint."""
     # A backup brought the note back if both keys, and all that is stored, were deleted here since
-    stored = {pair.key_id for pair in here.staging.get(note.name).values()}
-    if note.wanted is not None and {note.wanted, note.unwanted} | stored <= deleted(here.history):
+    if note.wanted is not None and {*note.ids, *stored(note.name, here)} <= deleted(here.history):
         forget(note.name, here)
         return _ended(Outcome(Ending.DROPPED, note.name, None, note.identity.account, note.identity.arn), here)
     try:
@@ -260,7 +264,7 @@ def restorable(found: Sequence[Unfinished], profile: str | None, here: LocalStat
 
 def is_missing(profile: str, here: LocalState) -> bool:
     """Whether a pair of this profile is stored, and the profile holds none now."""
-    for note in readable_notes(here):
+    for note in readable_notes(here.notes):
         places = [place for place in note.places if place.profile == profile]
         if places and here.staging.get(note.name) and any(not h.pair for h in here.places.search([], places)):
             return True
@@ -272,14 +276,14 @@ def plan_restoration(note: Note, account: Account, here: LocalState) -> Restorat
     kinds, also if no stored key is active any more."""
     look, _ = look_at(note, account, here)
     keys = listed(look.keys, here.history)
-    stored = {pair.key_id: pair for pair in here.staging.get(note.name).values()}
-    order = [stored[key_id] for key_id in (note.wanted, note.unwanted) if key_id in stored]
+    pairs = stored(note.name, here)
+    order = [pairs[key_id] for key_id in note.ids if key_id in pairs]
     pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), note, account)), None)
     if pair is None:
         raise Problem(f"no stored key of {look.identity.user} is active any more", Hint("status"))
     other = next((each for each in order if each is not pair), None)
     aim = replace(note, wanted=pair.key_id, unwanted=other.key_id if other else "")
-    states = place_states(aim, here.places.search([pair.key_id], note.places), stored, here)
+    states = place_states(aim, here.places.search([pair.key_id], note.places), pairs, here)
     # What an undo has not come to is the undo's to change.
     to_fill = EMPTIED if note.back else {*EMPTIED, PlaceState.UNWANTED}
     return Restoration(

@@ -12,6 +12,8 @@ from rotate_my_key.rotation.incoming import sign_in
 from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.prepare import RotateOptions, prepare
 from rotate_my_key.rotation.run import Result
+from rotate_my_key.rotation.survey import with_notes
+from rotate_my_key.rotation.unfinished import unfinished
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
 from tests.engine.fakes import Aws, FakeAccount
 
@@ -312,6 +314,14 @@ def test_a_key_that_left_its_profile_while_aws_was_asked_begins_no_rotation(comp
         computer.puts(place, None)
     with pytest.raises(Problem, match="no profile here holds"):
         prepare(computer.old, RotateOptions(POLICY), computer.account, computer.here, computer.aws.pause)
+
+
+def test_a_profile_without_a_key_is_not_part_of_a_rotation_that_has_made_none(computer: Computer) -> None:
+    """Whose old key is in no profile any more: it has a row of its own."""
+    computer.run(kill_at=point("create"))
+    sso = {"kind": "sso", "key_id": None}
+    first, second = with_notes([sso], unfinished(computer.here, mend=False))
+    assert (first, second["key_id"], "unfinished" in second) == (sso, computer.old.key_id, True)
 
 
 def test_the_other_of_two_keys_that_are_parted_again_has_a_way_out(computer: Computer) -> None:
