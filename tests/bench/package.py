@@ -6,18 +6,16 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import ThreadingHTTPServer
 
 import botocore
 
 from rotate_my_key.fleet.deploy import build
-from tests.policies.company import Taking
 from tests.standin import StandIn
+from tests.web import serve
 
 from .measure import Command, in_turns, table
 
@@ -33,15 +31,13 @@ _START = (
 @contextmanager
 def _account() -> Iterator[Mapping[str, str]]:
     """An account with an old key, settings with a topic and a chat for admins, and the environment of the function."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with StandIn() as aws:
+    with serve() as chat_server, StandIn() as aws:
         aws.add_user("alice")
         aws.add_key("alice", timedelta(days=98))
         aws.add_user("fleet")
         pair = aws.add_key("fleet")
         topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
-        aws.add_secret("rotate-my-key/chat", f"json://127.0.0.1:{server.server_port}/x")
+        aws.add_secret("rotate-my-key/chat", f"json://127.0.0.1:{chat_server.port}/x")
         channels = f"[channels]\n[[topic]]\nkind = sns\ntopic = {topic}\n"
         chat = "[[chat]]\nkind = apprise\nurls = secretsmanager:rotate-my-key/chat\n"
         aws.add_parameter("/rotate-my-key/topic", f"{channels}[remind]\nadmins = topic,\n")
@@ -53,7 +49,6 @@ def _account() -> Iterator[Mapping[str, str]]:
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
         }
-    server.shutdown()
 
 
 def _unpacked(folder: str, apprise: bool) -> str:

@@ -5,38 +5,40 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
-from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater
 from rotate_my_key.core.model import RECALL_KEY, LastUse, Recall
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, at_work, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Rule, Who
 
-from .fakes import NOW, FakeDirectory, FakeOrganization, spoil
+from .fakes import NOW, FakeDirectory, FakeOrganization, rows, spoil
 
 DAY = timedelta(days=1)
 USED = LastUse(NOW - DAY, "s3", "eu-west-1")
 MANY = FleetSettings(accounts=Accounts(role="fleet"))
 
 
-def waiting() -> ReportWait:
+def waiting(slept: list[float] | None = None) -> ReportWait:
     """A clock that goes on by a second with each look."""
-    return ReportWait(lambda seconds: None, count().__next__)
+    return ReportWait((slept if slept is not None else []).append, count().__next__)
 
 
-def look(*directories: FakeDirectory, settings: FleetSettings | None = None, **more: object) -> list[AccountSurvey]:
+def look(*directories: FakeDirectory, settings: FleetSettings | None = None, **more: Any) -> list[AccountSurvey]:
     """Survey these accounts."""
     settings = settings or (MANY if len(directories) > 1 else FleetSettings())
-    return survey_accounts(FakeOrganization(*directories), settings, NOW, waiting(), **more)  # type: ignore[arg-type]
+    return survey_accounts(FakeOrganization(*directories), settings, NOW, more.pop("waits", waiting()), **more)
 
 
-def one(directory: FakeDirectory, **more: object) -> AccountSurvey:
+def one(directory: FakeDirectory, **more: Any) -> AccountSurvey:
     """Survey one account."""
     (survey,) = look(directory, **more)
     return survey
@@ -76,72 +78,64 @@ def test_5000_users_with_nothing_flagged_cost_two_calls(directory: FakeDirectory
     assert survey.users[0].is_root
 
 
-def test_each_flagged_user_costs_two_calls(aws: FakeDirectory) -> None:
-    """Keys and tags are listed for who is due, overdue or does not use his key, and for nobody else."""
-    survey = one(aws)
-    assert aws.calls == Counter(request_report=1, report=1, keys=3, tags=3)
-    assert [user.name for user in survey.users if user.tags is not None] == ["due", "overdue", "unused"]
+TAGGED = Rule(tags=("team=red",), limits={"max_age": 20 * DAY, "remind_before": 11 * DAY})
+STRICT, LENIENT = Policy(8 * DAY, DAY), Policy(400 * DAY, DAY)
+ASKED: dict[str, tuple[FleetSettings, int, int, list[str]]] = {
+    "who is due, overdue or does not use their key": (FleetSettings(), 3, 3, ["due", "overdue", "unused"]),
+    "whoever may be under a shorter limit": (FleetSettings(limits=(TAGGED,)), 4, 4, []),
+    "who is certainly not, as before": (FleetSettings(limits=(replace(TAGGED, names=("due",)),)), 3, 3, []),
+    "who may be, by name and tag": (FleetSettings(limits=(replace(TAGGED, names=("f*",)),)), 4, 4, []),
+    "nobody who is not included": (FleetSettings(include=(Who(names=("due",)),)), 1, 1, ["due"]),
+    "more under a stricter policy, not what is off": (FleetSettings(policy=STRICT, unused_after=365 * DAY), 4, 4, []),
+    "fewer under another": (FleetSettings(policy=LENIENT, unused_after=365 * DAY), 0, 0, []),
+    "with `exact` everybody who has a key": (FleetSettings(exact=True), 5, 3, []),
+}
 
 
-def test_limits_for_some_cost_nobody_else_a_call(aws: FakeDirectory) -> None:
-    """Who may be under a shorter limit is looked at; who is so certainly not, as before."""
-    tagged = Rule(tags=("team=red",), limits={"max_age": 20 * DAY, "remind_before": 11 * DAY})
-    for limit, calls in ((tagged, 4), (replace(tagged, names=("due",)), 3), (replace(tagged, names=("f*",)), 4)):
-        aws.calls.clear()
-        one(aws, settings=FleetSettings(limits=(limit,)))
-        assert (aws.calls["keys"], aws.calls["tags"]) == (calls, calls)
-    aws.calls.clear()
-    survey = one(aws, settings=FleetSettings(include=(Who(names=("due",)),)))
-    assert [user.name for user in survey.users] == ["due"]
-    assert aws.calls == Counter(request_report=1, report=1, keys=1, tags=1)
+@pytest.mark.parametrize("sentence", ASKED)
+def test_of_whom_more_is_asked(aws: FakeDirectory, sentence: str) -> None:
+    """Each flagged user costs two calls, for keys and for tags, and nobody else costs any."""
+    settings, keys, tags, tagged = ASKED[sentence]
+    aws.user("off")
+    aws.key("off", 200, "Inactive")  # needs no attention however old it is
+    survey = one(aws, settings=settings)
+    assert aws.calls == +Counter(request_report=1, report=1, keys=keys, tags=tags)
+    if tagged:
+        assert [user.name for user in survey.users if user.tags is not None] == tagged
+    if settings.include:
+        assert [user.name for user in survey.users] == ["due"]
+    assert bool(called(survey, "due").keys[0].key_id) is (keys > 0)
 
 
-def test_ids_and_exact_ages_come_from_the_list(directory: FakeDirectory) -> None:
-    """The report's date moves when a key is switched off and on again; the list's does not."""
-    directory.user("alice")
-    key_id = directory.key("alice", 98, use=USED)
-    directory.changed[key_id] = NOW - 80 * DAY
-    (key,) = called(one(directory), "alice").keys
-    assert (key.key_id, key.created, key.last_use) == (key_id, NOW - 98 * DAY, USED)
-    assert directory.calls["last_use"] == 0
+def test_what_the_list_knows_better(directory: FakeDirectory) -> None:
+    """IDs and exact ages are the list's: the report's date moves when a key is switched off and on again, and where its
+    last use is older than that it is noticed. A last use is the report's, but of a key made since. AWS says in a column
+    of its own that a user has more keys than the report tells of."""
+    for name in ("moved", "late", "later"):
+        directory.user(name)
+    moved, late, old = (directory.key(*each, use=USED) for each in (("moved", 98), ("late", 200), ("later", 98)))
+    directory.changed = {moved: NOW - 80 * DAY, late: NOW - DAY / 2}
+    directory.unreported = {new := directory.key("later", 0.01, use=LastUse(NOW, "sts", "us-east-1"))}
+    directory.user("many", 1, 2, 100)
+    survey = one(directory)
+    found = {key.key_id: key for user in survey.users for key in user.keys}
+    assert {each: (found[each].created, found[each].last_use) for each in (moved, late, old, new)} == {
+        moved: (NOW - 98 * DAY, USED),
+        late: (NOW - 200 * DAY, USED),
+        old: (NOW - 98 * DAY, USED),
+        new: (NOW - 0.01 * DAY, LastUse(NOW, "sts", "us-east-1")),
+    }
+    assert len(called(survey, "many").keys) == 3
+    assert directory.calls == Counter(request_report=1, report=1, keys=4, tags=4, last_use=2)  # of `new` and of a third
 
 
-def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
+def test_exact_finds_what_looks_younger(aws: FakeDirectory) -> None:
     """A key that was switched off and on looks younger in the report; `exact` finds it all the same."""
     aws.user("late")
     aws.changed[aws.key("late", 98, use=LastUse(NOW, "s3", "eu-west-1"))] = NOW - 5 * DAY
     assert called(one(aws), "late").keys[0].key_id is None
-    aws.calls.clear()
-    survey = one(aws, settings=FleetSettings(exact=True))
-    assert called(survey, "late").keys[0].created == NOW - 98 * DAY
-    assert called(survey, "late").tags == {}
-    assert called(survey, "fresh").keys[0].key_id
-    assert aws.calls == Counter(request_report=1, report=1, keys=5, tags=4)
-
-
-def test_a_key_used_before_its_last_change_is_listed(directory: FakeDirectory) -> None:
-    """Switched off and on again, it looks young in the report, but its last use is older than that."""
-    directory.user("late")
-    directory.changed[directory.key("late", 200, use=USED)] = NOW - DAY / 2
-    (key,) = called(one(directory), "late").keys
-    assert (key.created, key.last_use) == (NOW - 200 * DAY, USED)
-    assert directory.calls == Counter(request_report=1, report=1, keys=1, tags=1)
-
-
-def test_who_has_more_keys_than_slots_is_listed(directory: FakeDirectory) -> None:
-    """AWS says in a column of its own that the report does not tell of all keys."""
-    directory.user("many", 1, 2, 100)
-    assert len(called(one(directory), "many").keys) == 3
-
-
-def test_a_key_made_after_the_report_is_asked_about(directory: FakeDirectory) -> None:
-    """What the report does not know of a key, AWS is asked."""
-    directory.user("alice")
-    directory.key("alice", 98, use=USED)
-    directory.unreported = {directory.key("alice", 0.01, use=LastUse(NOW, "sts", "us-east-1"))}
-    old, new = called(one(directory), "alice").keys
-    assert (old.last_use, new.last_use) == (USED, LastUse(NOW, "sts", "us-east-1"))
-    assert directory.calls["last_use"] == 1
+    late = called(one(aws, settings=FleetSettings(exact=True)), "late")
+    assert (late.keys[0].created, late.tags) == (NOW - 98 * DAY, {})
 
 
 def test_what_was_settled_since_the_report_needs_no_attention(directory: FakeDirectory) -> None:
@@ -149,7 +143,6 @@ def test_what_was_settled_since_the_report_needs_no_attention(directory: FakeDir
     directory.user("alice", 98)
     directory.user("bob", 98)
     directory.user("carol", 98)
-    organization = FakeOrganization(directory)
     text = directory.report()
     directory.report = lambda: text  # type: ignore[method-assign]  # the report is of earlier
     (key_id,) = directory.everybody["alice"].keys
@@ -157,24 +150,12 @@ def test_what_was_settled_since_the_report_needs_no_attention(directory: FakeDir
     directory.everybody["bob"].keys.clear()
     del directory.everybody["carol"]
     directory.calls.clear()
-    (survey,) = survey_accounts(organization, FleetSettings(), NOW, waiting())
+    survey = one(directory)
     assert [(user.name, [key.active for key in user.keys]) for user in survey.users if not user.is_root] == [
         ("alice", [False]),
         ("bob", []),
     ]
     assert directory.calls["tags"] == 0
-
-
-def test_the_policy_decides_who_is_flagged(aws: FakeDirectory) -> None:
-    """Stricter settings flag more; the days of the last use too."""
-    aws.user("off")
-    aws.key("off", 200, "Inactive")  # needs no attention however old it is
-    survey = one(aws, settings=FleetSettings(policy=Policy(8 * DAY, DAY), unused_after=365 * DAY))
-    assert called(survey, "off").keys[0].key_id is None
-    assert aws.calls["keys"] == 4
-    aws.calls.clear()
-    one(aws, settings=FleetSettings(policy=Policy(400 * DAY, DAY), unused_after=365 * DAY))
-    assert aws.calls["keys"] == 0
 
 
 # Waiting for reports
@@ -184,16 +165,13 @@ def test_a_report_is_waited_for(directory: FakeDirectory) -> None:
     """AWS needs some seconds to make one."""
     directory.waits = 3
     slept: list[float] = []
-    (survey,) = survey_accounts(
-        FakeOrganization(directory), FleetSettings(), NOW, ReportWait(slept.append, count().__next__)
-    )
+    survey = one(directory, waits=waiting(slept))
     assert (survey.source, survey.problem) == (SurveySource.REPORT, "")
     assert directory.calls == Counter(request_report=4, report=2)
     assert slept == [0.25, 0.5, 1.0, 2.0]
     directory.waits = 6  # half a minute costs ten calls: each pause is twice the one before
     directory.calls.clear()
-    waits = ReportWait(slept.append, count().__next__)
-    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, waits)
+    one(directory, waits=waiting(slept))
     assert 30 < sum(slept[4:]) < 35
     assert directory.calls.total() + 1 == 10
 
@@ -204,14 +182,8 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
     for each in directories:
         each.waits = 2
     order: list[str] = []
-    survey_accounts(
-        FakeOrganization(*directories),
-        MANY,
-        NOW,
-        ReportWait(lambda seconds: order.append("waits"), count().__next__),
-        progress=lambda what, done, total: order.append(what),
-        workers=1,
-    )
+    waits = ReportWait(lambda seconds: order.append("waits"), count().__next__)
+    look(*directories, waits=waits, progress=lambda what, done, total: order.append(what), workers=1)
     assert order.index("waits") > len(order) - 1 - order[::-1].index("asking for reports")
 
 
@@ -221,7 +193,7 @@ def test_a_report_that_came_meanwhile_is_not_asked_for_again() -> None:
     for each in directories:
         each.waits = 1
     slept: list[float] = []
-    survey_accounts(FakeOrganization(*directories), MANY, NOW, ReportWait(slept.append, count().__next__))
+    look(*directories, waits=waiting(slept))
     assert [each.calls for each in directories] == [Counter(request_report=1, report=1)] * 3
     assert slept == []
 
@@ -257,70 +229,57 @@ def test_a_recall_is_read_of_everybody_only_where_that_is_asked_for(directory: F
 # What breaks
 
 NO_REPORT, BUSY = Denied("no report", action="iam:GenerateCredentialReport"), Throttled("busy")
-LISTED = "users were listed instead, without the keys of root: no report"
 KEYS, TAGS = Denied("no keys", "ask IT", action="iam:ListAccessKeys"), Denied("no", action="iam:ListUserTags")
-BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str, int]]] = {
-    "without the report ids, ages, last uses and tags come from lists": (
-        {"request_report": NO_REPORT},
-        *("", 0, (LISTED,)),
-        {"request_report": 1, "users": 1, "keys": 5, "last_use": 4, "tags": 3},
-    ),
-    "where lists are denied too both reasons are told": (
-        {"request_report": NO_REPORT, "users": Denied("no lists", action="iam:ListUsers")},
-        *("no lists", 5, (LISTED,)),
-        {"request_report": 1, "users": 1},
-    ),
-    "a report that is throttled for a minute is told from an account that is throttled": (
-        {"request_report": BUSY},
-        *("", 0, (LISTED.replace("no report", "busy"),)),
-        {"request_report": 1, "users": 1, "keys": 5, "last_use": 4, "tags": 3},
-    ),
-    "an account that is throttled is not asked user by user": (
-        {"request_report": BUSY, "users": BUSY},
-        *("busy", 75, (LISTED.replace("no report", "busy"),)),
-        {"request_report": 1, "users": 1},
-    ),
-    "lists of which all fail leave nothing known": (
-        {"request_report": NO_REPORT, "keys": KEYS},
-        *("no keys", 5, (LISTED,)),
-        {"request_report": 1, "users": 1, "keys": 5},
-    ),
-    "what the report tells is kept, without ids, and that ages are not exact is said": (
-        {"keys": KEYS},
-        *("", 5, ("IDs and exact ages of the keys of 3 users are unknown: no keys",)),
-        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
-    ),
-    "tags that are denied are not no tags": (
-        {"tags": TAGS},
-        *("", 0, ("the tags of 3 users are unknown, and so are exemptions, recalls and owners by tag",)),
-        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
-    ),
-    "a last use that is throttled is unknown, and not never": (
-        {"request_report": NO_REPORT, "last_use": TryLater("throttled")},
-        *("", 0, (LISTED, "the last use of 4 keys is unknown")),
-        {"request_report": 1, "users": 1, "keys": 5, "last_use": 3, "tags": 2},
-    ),
-    "groups that are denied leave it open who is exempt": (
-        {"members": Denied("iam:GetGroup is denied", action="iam:GetGroup")},
-        *("", 0, ("who is in group bots, and so exempt, is unknown: iam:GetGroup is denied",)),
-        {"request_report": 1, "report": 1, "members": 1, "keys": 3, "tags": 3},
-    ),
-    "a user who goes meanwhile is no trouble": (
-        {"tags": Gone("there is no user")},
-        *("", 0, ()),
-        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
-    ),
+RAISED: dict[str, Problem] = {
+    "no_report": NO_REPORT,
+    "busy": BUSY,
+    "no_keys": KEYS,
+    "no_tags": TAGS,
+    "gone": Gone("there is no user"),
+    "no_lists": Denied("no lists", action="iam:ListUsers"),
+    "throttled": TryLater("throttled"),
+    "no_group": Denied("iam:GetGroup is denied", action="iam:GetGroup"),
 }
+LISTED = "users were listed instead, without the keys of root"
+BROKEN = rows(
+    """
+without the report ids, ages, last uses and tags come from lists | request_report=no_report | - 0
+    | LISTED: no report | request_report=1 users=1 keys=5 last_use=4 tags=3
+where lists are denied too both reasons are told | request_report=no_report users=no_lists | no lists 5
+    | LISTED: no report | request_report=1 users=1
+a report that is throttled for a minute is told from an account that is throttled | request_report=busy | - 0
+    | LISTED: busy | request_report=1 users=1 keys=5 last_use=4 tags=3
+an account that is throttled is not asked user by user | request_report=busy users=busy | busy 75
+    | LISTED: busy | request_report=1 users=1
+lists of which all fail leave nothing known | request_report=no_report keys=no_keys | no keys 5
+    | LISTED: no report | request_report=1 users=1 keys=5
+what the report tells is kept, without ids, and that ages are not exact is said | keys=no_keys | - 5
+    | IDs and exact ages of the keys of 3 users are unknown: no keys | request_report=1 report=1 keys=3 tags=3
+tags that are denied are not no tags | tags=no_tags | - 0
+    | the tags of 3 users are unknown, and so are exemptions, recalls and owners by tag
+    | request_report=1 report=1 keys=3 tags=3
+a last use that is throttled is unknown, and not never | request_report=no_report last_use=throttled | - 0
+    | LISTED: no report; the last use of 4 keys is unknown | request_report=1 users=1 keys=5 last_use=3 tags=2
+groups that are denied leave it open who is exempt | members=no_group | - 0
+    | who is in group bots, and so exempt, is unknown: iam:GetGroup is denied
+    | request_report=1 report=1 members=1 keys=3 tags=3
+a user who goes meanwhile is no trouble | tags=gone | - 0 | | request_report=1 report=1 keys=3 tags=3
+""",
+    5,
+)
 
 
-@pytest.mark.parametrize("sentence", BROKEN)
-def test_what_breaks(sentence: str, aws: FakeDirectory) -> None:
+@pytest.mark.parametrize(("sentence", "broken", "ends", "said", "asked"), BROKEN, ids=[row[0] for row in BROKEN])
+def test_what_breaks(sentence: str, broken: str, ends: str, said: str, asked: str, aws: FakeDirectory) -> None:
     """Each row is a sentence, what fails, why the account could not be looked at, the exit code, notes and calls."""
-    aws.broken, problem, code, notes, calls = BROKEN[sentence]
+    aws.broken = {verb: RAISED[name] for verb, name in (each.split("=") for each in broken.split())}
+    *words, code = ends.split()
+    problem = " ".join(words).removeprefix("-")
     groups = ("bots",) if "members" in aws.broken else ()
     survey = one(aws, settings=FleetSettings(exempt=Exempt(groups=groups)), workers=1)
-    assert (survey.problem, survey.code, survey.notes) == (problem, code, notes)
-    assert aws.calls == Counter(calls)
+    notes = tuple(filter(None, said.replace("LISTED", LISTED).split("; ")))
+    assert (survey.problem, survey.code, survey.notes) == (problem, int(code), notes)
+    assert aws.calls == {verb: int(times) for verb, times in (each.split("=") for each in asked.split())}
     assert survey.source is (SurveySource.LISTS if "request_report" in aws.broken else SurveySource.REPORT)
     assert survey.hint == ("ask IT" if problem == "no keys" else "")
     assert bool(problem) is (survey.users == ()) is (survey.at is None)
@@ -418,36 +377,41 @@ def test_groups_are_read_once_an_account(aws: FakeDirectory) -> None:
 # Which accounts
 
 
-def test_without_a_role_it_is_the_own_account() -> None:
-    """The organization is not asked. With one, if it is denied, it is not known which accounts there are."""
-    organization = FakeOrganization(FakeDirectory("111111111111"), FakeDirectory("222222222222"))
+ONE, TWO, THREE = ("1" * 12, "2" * 12, "3" * 12)
+NONE = "there is no account to check"
+WHICH: list[tuple[Accounts, list[str], str]] = [
+    (Accounts(), [ONE], ""),
+    (Accounts(only=(ONE,)), [ONE], ""),
+    (Accounts(only=(TWO,)), [], f"{TWO} is not your own"),
+    (Accounts(role="fleet"), [ONE, TWO, THREE], ""),
+    (Accounts(role="fleet", but=(TWO,)), [ONE, THREE], ""),
+    (Accounts(role="fleet", only=(THREE,)), [THREE], ""),
+    (Accounts(role="fleet", but=(ONE, TWO, THREE)), [], NONE),
+]
+
+
+@pytest.mark.parametrize(("accounts", "numbers", "said"), WHICH)
+def test_which_accounts(accounts: Accounts, numbers: list[str], said: str) -> None:
+    """Without a role it is the own account, and others are refused before anything is asked; with one it is those of
+    the organization, as the settings say. Looking at nothing is not finding nothing."""
+    organization = FakeOrganization(*map(FakeDirectory, (ONE, TWO, THREE)))
+    with pytest.raises(Problem, match=said) if said else nullcontext():
+        surveys = survey_accounts(organization, FleetSettings(accounts=accounts), NOW, waiting())
+        assert [survey.account.number for survey in surveys] == numbers
+
+
+def test_where_the_organization_does_not_tell() -> None:
+    """Denied, it is not known which accounts there are; only without a role it is not asked. Without an active account
+    there is nothing to look at."""
+    organization = FakeOrganization(FakeDirectory(ONE), FakeDirectory(TWO))
     organization.broken = Denied("organizations:ListAccounts is denied")
-    surveys = survey_accounts(organization, FleetSettings(), NOW, waiting())
-    assert [survey.account.number for survey in surveys] == ["111111111111"]
+    assert len(survey_accounts(organization, FleetSettings(), NOW, waiting())) == 1
     with pytest.raises(Denied):
         survey_accounts(organization, MANY, NOW, waiting())
-
-
-@pytest.mark.parametrize(
-    ("accounts", "numbers"),
-    [
-        (Accounts(role="fleet"), ["111111111111", "222222222222", "333333333333"]),
-        (Accounts(role="fleet", but=("222222222222",)), ["111111111111", "333333333333"]),
-        (Accounts(role="fleet", only=("333333333333",)), ["333333333333"]),
-        (Accounts(only=("111111111111",)), ["111111111111"]),
-    ],
-)
-def test_only_and_but(accounts: Accounts, numbers: list[str]) -> None:
-    """The settings say which of the organization's accounts are meant."""
-    organization = FakeOrganization(*(FakeDirectory(number * 12) for number in "123"))
-    surveys = survey_accounts(organization, FleetSettings(accounts=accounts), NOW, waiting())
-    assert [survey.account.number for survey in surveys] == numbers
-
-
-def test_other_accounts_need_a_role() -> None:
-    """It is said before anything is asked."""
-    with pytest.raises(WrongUsage, match="222222222222 is not your own"):
-        look(FakeDirectory("111111111111"), settings=FleetSettings(accounts=Accounts(only=("222222222222",))))
+    organization = FakeOrganization(FakeDirectory(ONE))
+    organization.accounts = lambda: ()  # type: ignore[method-assign]
+    with pytest.raises(Problem, match=NONE):
+        survey_accounts(organization, MANY, NOW, waiting())
 
 
 # Threads
@@ -495,17 +459,6 @@ def test_a_report_that_expired_is_asked_for_again(directory: FakeDirectory) -> N
     spoil(directory, "report", Gone("the report has expired"), times=1)
     assert one(directory).source is SurveySource.REPORT
     assert directory.calls == Counter(request_report=2, report=1)
-
-
-@pytest.mark.parametrize("but", [("111111111111",), ()])
-def test_looking_at_nothing_is_not_finding_nothing(but: tuple[str, ...]) -> None:
-    """An organization without an active account, or settings that leave out all, are a fault and no clean report."""
-    settings = FleetSettings(accounts=Accounts(role="fleet", but=but))
-    organization = FakeOrganization(FakeDirectory("111111111111"))
-    if not but:
-        organization.directories.clear()
-    with pytest.raises(Problem, match="there is no account to check"):
-        survey_accounts(organization, settings, NOW, ReportWait(lambda seconds: None, lambda: 0.0))
 
 
 # Accounts that do not answer

@@ -6,7 +6,6 @@ with the part of the policy that is about users, as the template for it has.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ import pytest
 from rotate_my_key import policies
 from rotate_my_key.fleet import function
 from tests.cli.conftest import Desk, Done, _alone
-from tests.policies.test_rotating import printed
+from tests.policies.test_rotating import printed, without
 from tests.standin import Account
 from tests.web import serve
 
@@ -44,18 +43,15 @@ class Company:
     policy: dict[str, Any]
     settings: str
 
-    def less(self, action: str) -> None:
-        """From now on no policy allows this action, here and there."""
-        self.allow({action})
-
-    def allow(self, but: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """Attach the policy, without some actions."""
-        document = _without(self.policy, but)
+    def less(self, *but: str) -> None:
+        """From now on no policy allows these actions, here and there."""
+        document = without(self.policy, set(but))
         self.desk.aws.detach_policies("fleet")
         self.desk.aws.attach_policy("fleet", document)
         role = f"arn:aws:iam::{self.member.account}:role/{policies.ROLE}"
         self.member.detach_policies(role)
-        self.member.attach_policy(role, _about_users(document))
+        users = [each for each in document["Statement"] if all(name.startswith("iam:") for name in each["Action"])]
+        self.member.attach_policy(role, {**document, "Statement": users})
 
     def run(self, *words: str) -> Done:
         """A fleet command with the settings from the parameter."""
@@ -69,24 +65,12 @@ class Company:
         with _alone(self.desk.environment({function.SETTINGS: PARAMETER})):
             return function.handler({"command": command}, None)
 
-    @property
     def called(self) -> set[str]:
-        """The actions that were called, as policies name them."""
+        """The actions that were called, as policies name them; none of them was refused."""
+        assert not {call.outcome for call in self.desk.aws.calls} & REFUSED
         names = {"ListObjectsV2": "ListBucket"}
-        return {f"{call.service}:{names.get(call.action, call.action)}" for call in self.desk.aws.calls}
-
-
-def _without(document: dict[str, Any], actions: set[str]) -> dict[str, Any]:
-    less = copy.deepcopy(document)
-    for statement in less["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action not in actions]
-    less["Statement"] = [statement for statement in less["Statement"] if statement["Action"]]
-    return less
-
-
-def _about_users(document: dict[str, Any]) -> dict[str, Any]:
-    rows = [each for each in document["Statement"] if all(action.startswith("iam:") for action in each["Action"])]
-    return {**document, "Statement": rows}
+        found = {f"{call.service}:{names.get(call.action, call.action)}" for call in self.desk.aws.calls}
+        return found - {"sts:GetCallerIdentity"}  # which needs no right
 
 
 # What settings need that name units or tags of accounts.
@@ -116,7 +100,7 @@ def company(empty: Desk) -> Callable[[str], Company]:
         aws.add_group("machines")
         member.add_role(policies.ROLE, external_id="x1")
         made = Company(empty, member, printed(empty, name), more + SETTINGS)
-        made.allow()
+        made.less()
         empty.env["AWS_DEFAULT_REGION"] = "eu-west-1"
         return made
 

@@ -11,9 +11,7 @@ import pytest
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import FLEET_KEY
 from tests.cli.conftest import Done
-from tests.policies.company import OLD, REFUSED, UNITS, Company, allowed, company, hook, with_channels
-
-__all__ = ["company", "hook"]
+from tests.policies.company import OLD, UNITS, Company, allowed, with_channels
 
 # enforce
 
@@ -41,8 +39,7 @@ def enforcing(company: Callable[..., Company], hook: str) -> Company:
     here.member.set_tags("bob", {FLEET_KEY: f"1 {bob.key_id[-8:]}:n2:f20260801:l20260901:w2:d20260801:o20260915"})
     aws.add_user("carol")
     aws.add_key("carol", OLD)
-    accounts = f"{aws.account}, {here.member.account}"
-    here.settings += ENFORCE.format(accounts=accounts)
+    here.settings += ENFORCE.format(accounts=f"{aws.account}, {here.member.account}")
     return here
 
 
@@ -52,8 +49,7 @@ def test_enforce_passes_with_its_policy(enforcing: Company) -> None:
     assert (numbers["Notified"], numbers["Deactivated"], numbers["Deleted"]) == (1, 1, 1)
     assert [key.status for key in enforcing.desk.aws.keys("alice")] == ["Inactive"]
     assert enforcing.member.keys("bob") == []
-    assert not {call.outcome for call in enforcing.desk.aws.calls} & REFUSED
-    assert enforcing.called == allowed("fleet-enforce") - BY_REPORT - UNITS | {"sts:GetCallerIdentity"}
+    assert enforcing.called() == allowed("fleet-enforce") - BY_REPORT - UNITS
 
 
 # What a run without an action tells: a trouble or an error that names it, or how much less was done and why.
@@ -131,13 +127,9 @@ def test_reissue_passes_with_its_policy(reissuing: Company, through: str) -> Non
     done = hand_over(reissuing)
     assert [each.code for each in done] == [0, 0, 0], [each.text for each in done]
     assert len(reissuing.member.keys("bob")) == 1
-    assert not {call.outcome for call in reissuing.desk.aws.calls} & REFUSED
     other = {"secretsmanager": "s3:", "s3": "secretsmanager:"}[through]
-    unused = {
-        action for action in allowed("fleet-reissue") - reissuing.called if not action.startswith(("kms:", other))
-    }
-    assert unused == set()
-    assert reissuing.called <= allowed("fleet-reissue") | {"sts:GetCallerIdentity"}
+    mine = {action for action in allowed("fleet-reissue") if not action.startswith(("kms:", other))}
+    assert mine <= reissuing.called() <= allowed("fleet-reissue")
 
 
 @pytest.mark.slow
@@ -172,5 +164,4 @@ def test_enforce_revoke_and_taking_back_pass_with_the_policy_of_enforce(enforcin
     for words in (["revoke", "carol", "--yes"], ["revoke", "--undo", "carol", "--yes"]):
         done = enforcing.run(*words)
         assert done.code == 0, done.text
-    assert not {call.outcome for call in enforcing.desk.aws.calls} & REFUSED
-    assert enforcing.called <= allowed("fleet-enforce") | {"sts:GetCallerIdentity"}
+    assert enforcing.called() <= allowed("fleet-enforce")

@@ -19,16 +19,7 @@ import pytest
 import rotate_my_key.fleet.report
 from rotate_my_key import __version__
 from rotate_my_key.core.errors import Denied, WrongUsage
-from rotate_my_key.fleet.report import (
-    Earlier,
-    KeyReport,
-    ReportOrigin,
-    keep,
-    read_earlier,
-    safe,
-    stem,
-    values,
-)
+from rotate_my_key.fleet.report import Earlier, KeyReport, ReportOrigin, keep, read_earlier, safe, stem, values
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory
 
@@ -113,33 +104,11 @@ def test_csv(report: Make, accounts: list[FakeDirectory]) -> None:
     assert (rows["off"]["verdict"], rows["off"]["active"]) == ("inactive", "no")
 
 
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-        ("+1", "'+1"),
-        ("-2+3", "'-2+3"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
-        ("alice", "alice"),
-        ("a=b", "a=b"),
-        ("", ""),
-    ],
-)
-def test_no_cell_is_a_formula(text: str, cell: str) -> None:
-    """A spreadsheet shows what a user called himself, and runs nothing."""
-    assert safe(text) == cell
-
-
-def test_csv_of_hostile_names(report: Make, accounts: list[FakeDirectory]) -> None:
-    """IAM lets user names begin with = + - @, and tags hold them too."""
-    accounts[0].user("=1+1", 98, owner="@SUM(A1)")
-    accounts[0].user("+a,b", 98, owner='-2"x')
-    rows = read(table(report()))
-    assert {"'=1+1", "'+a,b"} <= {row["user"] for row in rows}
-    cells = [cell for row in rows for cell in row.values()]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    """A spreadsheet shows what a user called himself, and runs nothing. What it would not run stays as it is."""
+    assert safe(text) == f"'{text}"
+    assert [safe(each) for each in ("alice", "a=b", "")] == ["alice", "a=b", ""]
 
 
 def test_csv_of_what_is_not_known(report: Make, accounts: list[FakeDirectory]) -> None:
@@ -233,7 +202,9 @@ def test_every_figure_can_be_counted_on_the_page(report: Make, accounts: list[Fa
 
 
 def test_the_page_says_who_made_it(report: Make, accounts: list[FakeDirectory]) -> None:
-    """Caller, organization, command, program, rules with their version, limits, who is exempt, how old it is."""
+    """Caller, organization, command, program, rules with their version, limits, who is exempt, how old it is: a report
+    may be four hours old."""
+    accounts[0].now = NOW - timedelta(hours=3)
     made = replace(report(), origin=ReportOrigin("arn:aws:iam::111111111111:user/it", "o-example", "rotate-my-key <b>"))
     found = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page(made)))
     assert found == {
@@ -244,7 +215,7 @@ def test_the_page_says_who_made_it(report: Make, accounts: list[FakeDirectory]) 
         "Rules": f"fleet.ini, version {SETTINGS.fingerprint}",
         "Limits": "A key is due after 75 days and overdue after 90 days. It is unused after 45 days without use.",
         "Exempt": "tag rotate-my-key=exempt and name svc-*",
-        "Oldest data": "25 November 2026, 12:00 UTC",
+        "Oldest data": "25 November 2026, 09:00 UTC",
     }
 
 
@@ -323,23 +294,17 @@ def test_only_accounts_that_both_reports_cover_are_compared(report: Make, accoun
     assert (list(change.solved), list(change.new), change.apart) == ([], [], ["222222222222", "333333333333"])
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "old.json is not a report as --json prints it"),
-        (b"[]", "old.json is not a report as --json prints it"),
-        (b"\xff", "old.json is not a report as --json prints it"),
-        (b'{"version": 1, "keys": []}', "old.json is not a report as --json prints it"),
-        (b'{"version": 2}', "old.json was made by a newer version (format 2)"),
-        (b"[" * 100_000, "old.json is not a report as --json prints it"),
-        (b'{"version": 1, "keys": [{"verdict": []}]}', "old.json is not a report as --json prints it"),
-    ],
-)
-def test_what_is_no_report_is_refused(data: bytes, said: str) -> None:
+NO_REPORTS = (b"", b"[]", b"\xff", b'{"version": 1, "keys": []}', b"[" * 100_000)
+
+
+@pytest.mark.parametrize("data", [*NO_REPORTS, b'{"version": 1, "keys": [{"verdict": []}]}', b'{"version": 2}'])
+def test_what_is_no_report_is_refused(data: bytes) -> None:
     """Whatever the file is, with the command that makes one."""
     with pytest.raises(WrongUsage) as caught:
         read_earlier(data, "old.json")
-    assert (caught.value.message, caught.value.hint) == (said, "rotate-my-key fleet report --json")
+    newer = data == b'{"version": 2}'
+    said = "was made by a newer version (format 2)" if newer else "is not a report as --json prints it"
+    assert (caught.value.message, caught.value.hint) == (f"old.json {said}", "rotate-my-key fleet report --json")
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "2026-12-01T00:00:00", "soon"])
@@ -361,15 +326,6 @@ def test_charts_say_the_same_in_words(report: Make) -> None:
     text = page(report())
     assert 'aria-label="Verdicts. root: 1; overdue: 2; due: 1; fresh: 2; exempt: 1; inactive: 1"' in text
     assert "Ages of active keys, without root. 0-30d: 1; 30-60d: 1; 60-75d: 0; 75-90d: 1; 90-180d: 1;" in text
-
-
-def test_the_page_of_nothing(report: Make, accounts: list[FakeDirectory]) -> None:
-    """An account without users and keys is a page too. A report may be four hours old; the page says of when it is."""
-    accounts[:] = [FakeDirectory("111111111111")]
-    accounts[0].now = NOW - timedelta(hours=3)
-    text = page(report())
-    for said in ("Nothing needs attention.", "0 users", "25 November 2026, 09:00 UTC"):
-        assert said in text
 
 
 def _colours(css: str) -> dict[str, str]:
