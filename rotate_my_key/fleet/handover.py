@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from ..aws.delivery import S3, SecretsManager
 from ..aws.services import AwsCloud
@@ -180,31 +180,6 @@ def _principals(arn: str) -> list[str]:
     return [f"{_iam_of(arn)}role/{role}", f"{_iam_of(arn)}role/*/{role}"]
 
 
-class HandoverStore(Protocol):
-    """Where keys wait. Every verb may raise Problem; no message holds a secret."""
-
-    def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """Make the place, with the record and who may read, before there is a key; gives the record as it is now."""
-
-    def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """Put the key there, then the record, which names it; gives the record as it is now."""
-
-    def find(self, account: str, user: str) -> HandoverRecord | None:
-        """The record of a user, as it is now. Raises Problem if somebody else's has that name."""
-
-    def everybody(self) -> Iterator[tuple[str, str]]:
-        """Account and user of each place, and "" for the user where that cannot be listed. It may lag by minutes."""
-
-    def remove(self, account: str, user: str) -> None:
-        """Remove key and record. A place that is not there is no error."""
-
-    def where(self, record: HandoverRecord) -> str:
-        """What to give to `adopt`: no secret."""
-
-    def link(self, record: HandoverRecord) -> str:
-        """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
-
-
 def finder(cloud: AwsCloud, organization: AwsOrganization, settings: FleetSettings) -> Finder:
     """Gives where a key waits for a user, "" if none does or that cannot be known: a message without it still says that
     one waits."""
@@ -257,8 +232,9 @@ def waiting(cloud: AwsCloud, organization: AwsOrganization, settings: FleetSetti
 
 @dataclass(frozen=True)
 class SecretStore:
-    """Secrets Manager of the account of `me`, who runs the fleet, or of the user's, as `there` gives it; `accounts` are
-    the numbers of all in which there may be users."""
+    """Where keys wait: Secrets Manager of the account of `me`, who runs the fleet, or of the user's, as `there` gives
+    it; `accounts` are the numbers of all in which there may be users. Every verb may raise Problem; no message holds a
+    secret."""
 
     secrets: SecretsManager
     me: Identity
@@ -274,18 +250,19 @@ class SecretStore:
         return self.secrets if self._home(account) == self.me.account else self.there(account)
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """See HandoverStore."""
+        """Make the place, with the record and who may read, before there is a key; gives the record as it is now."""
         return self.store(record, readers, reservation())
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """See HandoverStore."""
+        """Put the key there, then the record, which names it; gives the record as it is now."""
         name = secret_name(self.settings.prefix, record.account, record.user)
         secrets = self._secrets(record.account)
         arn = secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.settings.kms_key)
         return replace(record, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """See HandoverStore. Without a user it only raises what listing raises: see `everybody`."""
+        """The record of a user, as it is now. Raises Problem if somebody else's has that name. Without a user it only
+        raises what listing raises: see `everybody`."""
         if not user:
             return next((None for _ in self._secrets(account).names(self.settings.prefix)), None)
         name = secret_name(self.settings.prefix, account, user)
@@ -293,7 +270,7 @@ class SecretStore:
         return _read(found[1].get(TAG, ""), account, user, name) if found else None
 
     def everybody(self) -> Iterator[tuple[str, str]]:
-        """See HandoverStore."""
+        """Account and user of each place, and "" for the user where that cannot be listed. It may lag by minutes."""
         for account in dict.fromkeys((self.me.account, *(() if self.settings.kms_key else self.accounts()))):
             try:
                 names = list(self._secrets(account).names(self.settings.prefix))
@@ -306,18 +283,19 @@ class SecretStore:
                     yield place
 
     def remove(self, account: str, user: str) -> None:
-        """See HandoverStore."""
+        """Remove key and record. A place that is not there is no error."""
         self._secrets(account).delete(secret_name(self.settings.prefix, account, user))
 
     def where(self, record: HandoverRecord) -> str:
-        """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
+        """What to give to `adopt`, no secret: `secretsmanager:` and the ARN, as from another account or region a name
+        is not enough."""
         region, _, end = record.spot.partition("/")
         name = secret_name(self.settings.prefix, record.account, record.user)
         arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self._home(record.account)}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 
     def link(self, record: HandoverRecord) -> str:
-        """See HandoverStore."""
+        """A presigned URL of the key: a secret. Raises WrongUsage: there is none here."""
         raise WrongUsage("links need reissue.through = s3", f"rotate-my-key adopt {self.where(record)}")
 
 
@@ -343,7 +321,7 @@ class BucketStore:
         self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """See HandoverStore. An earlier key goes, and with it what its links lead to."""
+        """As in SecretStore. An earlier key goes, and with it what its links lead to."""
         slip = self._name(record.account, record.user, "slip")
         self._put(slip, encode(record))
         for name in self._there(record.account, record.user):
@@ -352,13 +330,13 @@ class BucketStore:
         return record
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """See HandoverStore. Its name is this run's, so that no link made earlier leads to it."""
+        """As in SecretStore. Its name is this run's, so that no link made earlier leads to it."""
         record = replace(record, spot=f"key-{record.run}")
         self._put(self._key(record), delivery)
         return self.reserve(record, readers)
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """See HandoverStore. By the list, which S3 keeps up to date: asked for an object that is not there it says
+        """As in SecretStore. By the list, which S3 keeps up to date: asked for an object that is not there it says
         "denied" to who may not list the whole bucket."""
         name, there = self._name(account, user, "slip"), self._there(account, user)
         if name not in there:
@@ -371,14 +349,14 @@ class BucketStore:
         return replace(record, taken=bool(record.key_id) and self._key(record) not in there)
 
     def everybody(self) -> Iterator[tuple[str, str]]:
-        """See HandoverStore."""
+        """As in SecretStore."""
         for name, _ in self.objects.names(self.settings.bucket, self.settings.prefix):
             place = place_of(name.removeprefix(self.settings.prefix).removesuffix("/slip"))
             if place and name.endswith("/slip"):
                 yield place
 
     def remove(self, account: str, user: str) -> None:
-        """See HandoverStore."""
+        """As in SecretStore."""
         for name in sorted(self._there(account, user)):  # the slip last
             self.objects.delete(self.settings.bucket, name)
 
@@ -388,9 +366,12 @@ class BucketStore:
         return f"s3://{self.settings.bucket}/{self._key(record)}{region}"
 
     def link(self, record: HandoverRecord) -> str:
-        """See HandoverStore."""
+        """As in SecretStore."""
         seconds = int(self.settings.link_for.total_seconds())
         return self.objects.link(self.settings.bucket, self._key(record), seconds)
+
+
+HandoverStore = SecretStore | BucketStore
 
 
 def _read(text: str, account: str, user: str, name: str) -> HandoverRecord:

@@ -13,7 +13,7 @@ import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -262,18 +262,8 @@ def values_of(settings: FleetSettings) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the survey found besides old keys: the digest's share of it. `code` is the exit code of what failed."""
-
-    counts: DigestCounts = field(default_factory=DigestCounts)
-    broken: tuple[Remark, ...] = ()
-    notes: tuple[Remark, ...] = ()
-    code: int = 0
-
-
-def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> Findings:
-    """Count what was looked at, and say what could not be."""
+def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row], now: datetime) -> Digest:
+    """The digest's share of what the survey found besides old keys: what was looked at, and what could not be."""
     users = [user for survey in surveys for user in survey.users]
     counts = DigestCounts(
         accounts=sum(not survey.problem for survey in surveys),
@@ -282,28 +272,19 @@ def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> Findin
         exempt=len({row.user.arn for row in rows if row.exempt and row.key.active}),
         root=sum(row.standing is Status.ROOT for row in rows),
     )
-    return Findings(
+    return Digest(
+        now,
         counts,
-        tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
-        tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
-        first_code(survey.code for survey in surveys),
+        broken=tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
+        notes=tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
+        code=first_code(survey.code for survey in surveys),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SentLetters:
-    """What became of the letters: what was `told`; rows about what was not delivered, not remembered, not audited."""
-
-    told: tuple[PlannedNotice, ...] = ()
-    undelivered: tuple[Remark, ...] = ()
-    forgotten: tuple[Remark, ...] = ()
-    notes: tuple[Remark, ...] = ()
-
-
 def digest_of(
-    plan: NoticePlan, findings: Findings, sent: SentLetters, channels: Channels, renderer: Renderer
+    plan: NoticePlan, findings: Digest, told: Sequence[PlannedNotice], channels: Channels, renderer: Renderer
 ) -> Digest:
-    """The digest after the letters were sent, or as if they all had been. Users whose owner no channel reaches are
+    """The digest, as if all letters arrived and these owners were `told`. Users whose owner no channel reaches are
     `unaddressed`."""
     lost = [
         each.notice for each in (*plan.now, *plan.quiet) if channels.owners and not channels.reaching(each.notice.owner)
@@ -314,20 +295,16 @@ def digest_of(
         for line in notice.keys
     }
     unsure = {Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure}
-    return Digest(
+    return replace(
+        findings,
         at=renderer.now,
-        counts=findings.counts,
         reminds=bool(channels.owners),
         old=plan.old,
-        told=tuple(each.notice for each in sent.told),
+        told=tuple(each.notice for each in told),
         quiet=tuple(each.notice for each in plan.quiet) if channels.owners else (),
         unanswered=plan.unanswered if channels.owners else (),
-        undelivered=sent.undelivered,
         unaddressed=tuple(sorted(unaddressed)),
-        forgotten=sent.forgotten,
         unsure=tuple(sorted(unsure)),
-        broken=findings.broken,
-        notes=(*findings.notes, *sent.notes),
     )
 
 

@@ -157,7 +157,8 @@ class Digest:
     `reminds`: whether owners are told at all. `told`: the notices that went out; `quiet`: those of owners who were told
     a short while ago; `unanswered`: keys as old as ever after one notice or more. `undelivered`: what did not arrive;
     `unaddressed`: users whose owner no channel could reach; `forgotten`: users of whom nothing can be remembered;
-    `unsure`: users who may be exempt; `broken`: accounts that could not be looked at; `notes`: what else was found.
+    `unsure`: users who may be exempt; `broken`: accounts that could not be looked at, with the exit `code` of that;
+    `notes`: what else was found.
     """
 
     at: datetime
@@ -173,6 +174,7 @@ class Digest:
     unsure: tuple[Remark, ...] = ()
     broken: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
+    code: int = 0
 
     @property
     def overdue(self) -> int:

@@ -24,17 +24,15 @@ from .judge import Addresses, Row, included, judge
 from .memory import KeyMemory, Memory, recall, ref, tag_value
 from .messages import (
     Channels,
-    Findings,
     Letter,
     Renderer,
-    SentLetters,
     digest_letters,
     digest_of,
     findings_of,
     letters,
     rehearse,
 )
-from .model import AccountSurvey, AwsAccount, Event, Finder, FleetUser, Owner
+from .model import AccountSurvey, Event, Finder, Owner
 from .notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark, plan_notices
 from .rules import UserFacts
 from .survey import first_code
@@ -165,39 +163,32 @@ class _Delivery:
             users.setdefault((row.account.number, row.user.arn), []).append((row, facts, line))
         for found in users.values():
             row, facts, _ = found[0]
-            account, user = row.account, row.user
-            _, why = recall(user, self.settings.remind.tag)
+            account, user, tag = row.account, row.user, self.settings.remind.tag
+            _, why = recall(user, tag)
             told = {each.key.key_id: line for each, _, line in found if each.key.key_id}
             if not why and len(told) < len(found):
                 why = "the ID of a key is unknown"
             warned = [each for each, line in told.items() if line.off and addressed]
             days = {each: line.off.date() for each, line in told.items() if line.recall and line.off and addressed}
-            memory = after_notice(facts.memory, told, self._today, warned, days)
-            problem = Problem(why) if why else self._write(account, user, memory)
-            if problem:
+            memory = after_notice(facts.memory, told, self.renderer.now.date(), warned, days)
+            known = [key.key_id for key in user.keys]
+            keep = [key_id for key_id in known if key_id] if all(known) else None
+            try:
+                if why:
+                    raise Problem(why)
+                self.around.organization.directory(account).tag(user.name, tag, tag_value(memory, tag, keep))
+            except Problem as problem:
                 with self.lock:
                     self.forgotten.append(Remark(f"{user.name} in {account}", problem.message, problem.hint))
                     if isinstance(problem, Denied | TryLater):  # a full tag is no fault of the run
                         self.codes.add(problem.code)
 
-    @property
-    def _today(self) -> date:
-        return self.renderer.now.date()
-
-    def _write(self, account: AwsAccount, user: FleetUser, memory: Memory) -> Problem | None:
-        known, tag = [key.key_id for key in user.keys], self.settings.remind.tag
-        keep = [key_id for key_id in known if key_id] if all(known) else None
-        try:
-            self.around.organization.directory(account).tag(user.name, tag, tag_value(memory, tag, keep))
-        except Problem as problem:
-            return problem
-        return None
-
     def _record(self, planned: PlannedNotice, over: str) -> None:
         if not self.around.audit:
             return
-        owner, now, number = planned.notice.owner, self.renderer.now, planned.notice.number
+        owner, now = planned.notice.owner, self.renderer.now
         who = owner.address or owner.name
+        said = {"owner": who, "channels": over, "notice": str(planned.notice.number)}
         events = [
             Event(
                 now,
@@ -207,7 +198,7 @@ class _Delivery:
                 row.key.key_id or "",
                 f"{line.state}, {row.age.days} days old",
                 self.settings.fingerprint,
-                details={"owner": who, "channels": over, "notice": str(number), **_coming(line)},
+                details=said | ({"coming": "deactivate", "not_before": f"{line.off:%Y-%m-%d}"} if line.off else {}),
             )
             for (row, _), line in zip(planned.cases, planned.notice.keys, strict=True)
         ]
@@ -219,58 +210,54 @@ class _Delivery:
                 self.codes.add(problem.code)
 
 
-def _coming(line: KeyLine) -> dict[str, str]:
-    """What the notice said will be done, and when."""
-    return {"coming": "deactivate", "not_before": f"{line.off:%Y-%m-%d}"} if line.off else {}
-
-
 def prepare(
     surveys: Sequence[AccountSurvey],
     settings: FleetSettings,
     mapping: Addresses,
     now: datetime,
     places: Finder = lambda account, user: "",
-) -> tuple[NoticePlan, Findings]:
-    """Decide who is told of what, out of what was found in the accounts; `places` says where new keys wait."""
+) -> tuple[NoticePlan, Digest]:
+    """Decide who is told of what, out of what was found in the accounts, and give the digest's share of it; `places`
+    says where new keys wait."""
     rows = [row for row in judge(surveys, settings, mapping, now) if included(row.user, settings, None)]
-    found = findings_of(surveys, rows)
+    found = findings_of(surveys, rows, now)
     ended = tuple(Remark("the settings", said) for said in settings.ended(now.date()))
     return plan_notices(rows, settings, now, places), replace(found, notes=(*found.notes, *ended))
 
 
 def preview(
-    plan: NoticePlan, findings: Findings, channels: Channels, settings: FleetSettings, renderer: Renderer
+    plan: NoticePlan, findings: Digest, channels: Channels, settings: FleetSettings, renderer: Renderer
 ) -> RemindResult:
     """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
     rehearse(settings, renderer)
     ready = letters(plan, channels, settings, renderer)
     reached = {letter.planned.notice.owner for letter in ready if letter.planned and not letter.escalation}
-    told = tuple(planned for planned in plan.now if planned.notice.owner in reached)
-    digest = digest_of(plan, findings, SentLetters(told), channels, renderer)
+    told = [planned for planned in plan.now if planned.notice.owner in reached]
+    digest = digest_of(plan, findings, told, channels, renderer)
     last = digest_letters(digest, channels, settings, renderer)
     return RemindResult(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
 
 
 def remind(
     plan: NoticePlan,
-    findings: Findings,
+    findings: Digest,
     channels: Channels,
     settings: FleetSettings,
     renderer: Renderer,
     around: RemindContext,
 ) -> RemindResult:
     """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
-    ready = [letter for letter, _ in preview(plan, findings, channels, settings, renderer).letters if letter.planned]
+    ready = preview(plan, findings, channels, settings, renderer)
     owners = _Delivery(settings, around, renderer)
-    posted = owners.deliver(ready)
+    posted = owners.deliver([letter for letter, _ in ready.letters if letter.planned])
     failed = [(each.letter.about, each.problem) for each in posted if each.problem]
-    sent = SentLetters(
-        tuple(each for each in plan.now if each.notice.owner in owners.told),
-        tuple(Remark(about, problem.message, problem.hint) for about, problem in failed),
-        tuple(sorted(owners.forgotten)),
-        tuple(sorted(owners.notes)),
+    digest = replace(
+        ready.digest,
+        told=tuple(each.notice for each in plan.now if each.notice.owner in owners.told),
+        undelivered=tuple(Remark(about, problem.message, problem.hint) for about, problem in failed),
+        forgotten=tuple(sorted(owners.forgotten)),
+        notes=(*findings.notes, *sorted(owners.notes)),
     )
-    digest = digest_of(plan, findings, sent, channels, renderer)
     admins = _Delivery(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
     posted += admins.deliver(digest_letters(digest, channels, settings, renderer))
     problems = [each.problem for each in posted if each.problem]

@@ -100,7 +100,8 @@ def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] |
     mine = user(paths.config_file)
     values: dict[str, Any] = {}
     origin: dict[str, ValueOrigin] = {}
-    notices = [*_ignored(paths, theirs), *_misspelt(env)]
+    notices = [f"the site's settings, {paths.site_file}, are {theirs.state}"] if "ignored" in theirs.state else []
+    notices += _misspelt(env)
     for name, row in TABLE.items():
         said = _said(row, env, flags or {})
         given = said or mine.get(name) or theirs.settings.get(name) or Given(row.read(row.builtin), "built-in")
@@ -131,13 +132,19 @@ def site(paths: Paths) -> Site:
         raise unreadable(paths.site_file, error, site=True) from None
     if reason:
         return Site(f"ignored: {reason}", {}, {})
-    return Site("read", *_parsed(paths.site_file, read(paths.site_file, site=True) or b"", site=True))
+    from .ini import File
+
+    return Site("read", *File(paths.site_file, read(paths.site_file, site=True) or b"", site=True).settings())
 
 
 def user(path: str) -> Mapping[str, Given]:
     """Read the user's file; nothing if there is none. Raises WrongUsage if it is wrong, Problem if it is unreadable."""
     data = _read(path)
-    return _parsed(path, data, site=False)[0] if data else {}
+    if not data:
+        return {}
+    from .ini import File
+
+    return File(path, data).settings()[0]
 
 
 def after_rotate(path: str) -> tuple[Hook, ...]:
@@ -178,12 +185,6 @@ def _read(path: str) -> bytes | None:
     return read(path)
 
 
-def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], dict[str, Given]]:
-    from .ini import File
-
-    return File(path, data, site=site).settings()
-
-
 def _said(row: Setting, env: Mapping[str, str], flags: Mapping[str, Raw | None]) -> Given | None:
     """What was asked for this run alone, by flag or environment. A variable set to nothing counts as unset."""
     raw, source = flags.get(row.name), f"flag {row.flag}"
@@ -196,11 +197,6 @@ def _said(row: Setting, env: Mapping[str, str], flags: Mapping[str, Raw | None])
         return Given(row.read(raw), source)
     except WrongUsage as wrong:
         raise WrongUsage(f"{source}: {wrong.message}; {wrong.hint}", hint) from None
-
-
-def _ignored(paths: Paths, theirs: Site) -> Iterator[str]:
-    if theirs.state.startswith("ignored"):
-        yield f"the site's settings, {paths.site_file}, are {theirs.state}"
 
 
 def _misspelt(env: Mapping[str, str]) -> Iterator[str]:

@@ -42,7 +42,6 @@ _TOPIC = re.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?"
 # A key, its alias, or the ARN of one (KMS API reference); AWS's own (alias/aws/...) no other account can use.
 _KMS = re.compile(r"(?!\S*alias/aws/)(arn:aws[\w-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/)?[\w/-]+", re.ASCII)
 _TAG = re.compile(r"(?!aws:)[\w \t.:/=+\-@]{1,128}", re.IGNORECASE)  # IAM API reference, Tag; letters of any script
-_TOPIC_LIKE = "arn:aws:sns:eu-west-1:123456789012:NAME"
 _HEAD = re.compile(r"\s*\[+\s*([^\]]*?)\s*\]+")
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 _HASH = re.compile(r"\s*([\w-]+)\s*=(?:[^#]*[^\s#\"]#|[^#\"]*#(?=\S))")
@@ -104,14 +103,14 @@ def parse(text: str, where: str, base: FleetSettings, *, preset: bool = True) ->
         except WrongUsage as wrong:
             raise file.wrong_in("enforce", "preset", wrong.message, wrong.hint) from None
     known: dict[str, Any] = dict.fromkeys(_POLICY, timedelta(1)) | {name: getattr(base, name) for name in _TOP}
-    found = _values(file, "", {name: config[name] for name in config.scalars}, known)
+    found = _values(file, "", {name: config[name] for name in config.scalars}, known, _FORMS)
     policy = base.policy._replace(**{name: found.pop(name) for name in _POLICY if name in found})
     rules, exempt = _titled(config.get("exempt", {}))
     plain = {**config, "exempt": exempt}
     for name in _SECTIONS:
         before = getattr(base, name)
         known = {each.name: getattr(before, each.name) for each in fields(before) if each.name != "rules"}
-        forms = _FOR_SOME if name == "exempt" else None
+        forms = _FOR_SOME if name == "exempt" else _FORMS
         found[name] = replace(before, **_values(file, name, plain.get(name, {}), known, forms))
     tags = dict.fromkeys((*Exempt().tags, *found["exempt"].tags))  # the laptop's own counts always
     more = _rules(file, rules, {}) or base.exempt.rules
@@ -181,7 +180,7 @@ def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSetti
         if not isinstance(section, Mapping):
             what = f"{name} is not a channel: each channel is a section [[{name}]]"
             raise file.wrong_in(_CHANNELS, name, what, _hint(file.path))
-        channel = ChannelSettings(name=name, **{**blank, **_values(file, name, section, blank)})
+        channel = ChannelSettings(name=name, **{**blank, **_values(file, name, section, blank, _FORMS)})
         needed = _NEEDED.get(channel.kind, "")
         what = f"a channel of kind {channel.kind} needs {needed}"
         if not needed:
@@ -197,18 +196,25 @@ def _values(
     section: str,
     given: Mapping[str, Any],
     known: Mapping[str, Any],
-    forms: Mapping[str, _Form] | None = None,
+    forms: Mapping[str, _Form],
 ) -> dict[str, Any]:
     """What is set of the known names, each read as its built-in value is. Raises WrongUsage."""
-    readers = {
-        name: partial(_value, name, builtin, _FORMS if forms is None else forms) for name, builtin in known.items()
-    }
+    readers = {name: partial(_value, name, builtin, forms) for name, builtin in known.items()}
     unknown, hint = partial(_unknown, "setting", known=tuple(known)), _hint(file.path)
     return {name: each.value for name, each in file.read(section, given, readers, unknown, lambda _: hint).items()}
 
 
 def _value(name: str, builtin: Any, forms: Mapping[str, _Form], raw: Raw) -> Any:
-    return _checked(name, _read(name, raw, builtin), forms)
+    """One value, with what its type alone does not say. Raises WrongUsage."""
+    value = _read(name, raw, builtin)
+    if name in forms:
+        fits, what, allowed = forms[name]
+        value = tuple(day.lower()[:3] for day in value) if name == "weekdays" else value
+        for each in value if isinstance(value, tuple) else (value,):
+            if not fits(each):
+                said = "that" if name in _TOKENS else repr(each)
+                raise WrongUsage(f"{said} is not {what}", allowed)
+    return value
 
 
 def _read(name: str, raw: Raw, builtin: Any) -> Any:
@@ -237,31 +243,10 @@ _MOST = 1000
 _ABOVE_ZERO = ("max_age", "unused_after", "keep", "link_for", *(age for age in AGES if age != "delete_after"))
 
 
-def _checked(name: str, value: Any, forms: Mapping[str, _Form]) -> Any:
-    """What a type alone does not say. Raises WrongUsage."""
-    if name in forms:
-        fits, what, allowed = forms[name]
-        value = tuple(day.lower()[:3] for day in value) if name == "weekdays" else value
-        for each in value if isinstance(value, tuple) else (value,):
-            if not fits(each):
-                raise WrongUsage(f"{each!r} is not {what}", allowed)
-    match name:
-        case "hours":
-            span_of(value)
-        case "timezone":
-            zone(value)
-        case "topic":
-            if value and not _TOPIC.fullmatch(value):  # what stands there may be a chat's URL, which is a token
-                raise WrongUsage("that is not the ARN of an SNS topic", f"write it like {_TOPIC_LIKE}")
-        case "urls":
-            if value and not _SECRET.fullmatch(value):  # a URL may be a token, so what stands there is not repeated
-                raise WrongUsage("that is not the name of a secret", "write secretsmanager:NAME or ssm:NAME")
-    return value
-
-
 _DAYS_LIKE = ("a number of days", "write it like 15, 7, 3, 2, 1")
+_TOKENS = ("topic", "urls")  # what stands there may be a chat's URL, which is a token, so it is not repeated
 _Form = tuple[Callable[[str], object], str, str]
-# What the values of a name must be, what one that is not is called, and what to write.
+# What the values of a name must be (or it raises), what one that is not is called, and what to write.
 _NUMBER: _Form = (_ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012")
 _FOR_SOME = {"accounts": _NUMBER}
 _FORMS: dict[str, _Form] = {
@@ -278,6 +263,18 @@ _FORMS: dict[str, _Form] = {
     "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),
     "mention": (lambda text: not text or "{name}" in text, "a mention", "write {name} where it belongs, like @{name}"),
+    "hours": (span_of, "", ""),
+    "timezone": (zone, "", ""),
+    "topic": (
+        lambda text: not text or _TOPIC.fullmatch(text),
+        "the ARN of an SNS topic",
+        "write it like arn:aws:sns:eu-west-1:123456789012:NAME",
+    ),
+    "urls": (
+        lambda text: not text or _SECRET.fullmatch(text),
+        "the name of a secret",
+        "write secretsmanager:NAME or ssm:NAME",
+    ),
     "region": (lambda text: not text or _REGION.fullmatch(text), "a region", "write it like eu-west-1"),
     "kms_key": (
         lambda text: not text or _KMS.fullmatch(text),

@@ -74,9 +74,11 @@ class File:
             raise self._stray_section(name)
         top = {name: mine[name] for name in mine.scalars}
         readers = dict.fromkeys(TABLE, _checked)
-        return self.read("", top, readers, _unknown, _to_set), self.read(
-            "enforced", enforced, readers, _unknown, _to_set
+        first, second = (
+            self.read(section, given, readers, _unknown, _to_set)
+            for section, given in (("", top), ("enforced", enforced))
         )
+        return first, second
 
     def parse(self, configspec: Sequence[str] | None = None) -> ConfigObj:
         """The file as a ConfigObj. Raises like `settings` if it is none."""
@@ -99,8 +101,13 @@ class File:
             raise self._wrong(first.line_number, what) from None
 
     def hooks(self, config: ConfigObj | None = None) -> tuple[Hook, ...]:
-        """The commands of [after_rotate], in the file's order. Raises WrongUsage."""
-        return read_hooks(self, (config or self.parse()).get(AFTER, {}))
+        """The commands of [after_rotate], in order. Raises WrongUsage, naming the line and what is allowed."""
+        section = (config or self.parse()).get(AFTER, {})
+        for name, value in section.items():
+            if not isinstance(value, Mapping):
+                what = f"{name} stands in [{AFTER}] itself: each command has a section [[NAME]]"
+                raise self.wrong_in(AFTER, name, what, _HINT)
+        return tuple(_hook(self, name, entry) for name, entry in section.items())
 
     def wrong_in(self, section: str, name: str, what: str, hint: str) -> Problem:
         """What is wrong with a name in a section, or with the section itself (name "")."""
@@ -182,15 +189,6 @@ def _to_set(name: str) -> str:
 
 def _key(line: str) -> str:
     return line.partition("=")[0].strip(" \t'\"")
-
-
-def read_hooks(file: File, section: Mapping[str, Any]) -> tuple[Hook, ...]:
-    """All of them, in order. Raises WrongUsage, naming the line and what is allowed."""
-    for name, value in section.items():
-        if not isinstance(value, Mapping):
-            what = f"{name} stands in [{AFTER}] itself: each command has a section [[NAME]]"
-            raise file.wrong_in(AFTER, name, what, _HINT)
-    return tuple(_hook(file, name, entry) for name, entry in section.items())
 
 
 def _hook(file: File, name: str, entry: Mapping[str, Any]) -> Hook:

@@ -16,7 +16,7 @@ from ...core.policy import join, number, stamp
 from ...fleet.assembly import Assembly
 from ...fleet.handover import finder
 from ...fleet.judge import Row
-from ...fleet.messages import Channels, Findings, Letter, Renderer, rehearse
+from ...fleet.messages import Channels, Letter, Renderer, rehearse
 from ...fleet.model import Owner
 from ...fleet.notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark, alike, some
 from ...fleet.notify import Unset, channels_of
@@ -101,7 +101,7 @@ def _check(app: App, channels: Channels) -> Iterator[int]:
 def _send(
     app: App,
     plan: NoticePlan,
-    findings: Findings,
+    findings: Digest,
     channels: Channels,
     settings: FleetSettings,
     assembly: Assembly,

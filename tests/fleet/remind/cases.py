@@ -10,7 +10,7 @@ from rotate_my_key.core.model import FLEET_KEY, LastUse
 from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import Row, Status
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
-from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
+from tests.fleet.fakes import NOW, FakeDirectory
 
 POLICY = Policy()
 ACCOUNT = AwsAccount("123456789012", "production")
@@ -69,8 +69,3 @@ def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "
                 for key in keys
             ]
     return cases
-
-
-def organization(*directories: FakeDirectory) -> FakeOrganization:
-    """All of them."""
-    return FakeOrganization(*directories)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from rotate_my_key.fleet.messages import OURS
 from rotate_my_key.fleet.notices import Remark
+from tests.cli.test_json_docs import fields
 from tests.fleet.remind.cases import case
 from tests.fleet.remind.conftest import Company
 from tests.fleet.remind.test_command import SETTINGS
@@ -53,18 +53,4 @@ def test_the_json_on_the_page_is_the_programs(company: Company) -> None:
     company.aws.deny("TagUser")
     shown = company.remind("--yes", "--json").json
     inner = {name.replace("notices[].letters", "digest.letters") for name in named if "letters[]" in name}
-    assert fields(shown) - {"digest"} == named | inner
-
-
-def fields(value: Any, before: str = "") -> set[str]:
-    """The names of all fields below, as docs/json.md writes them."""
-    found: set[str] = set()
-    for name, inner in value.items():
-        path = f"{before}{name}"
-        found.add(path)
-        if isinstance(inner, dict):
-            found |= fields(inner, f"{path}.")
-        elif isinstance(inner, list):
-            for each in inner:
-                found |= fields(each, f"{path}[].") if isinstance(each, dict) else set()
-    return found
+    assert {path for path, _ in fields(shown)} - {"digest"} == named | inner

@@ -15,9 +15,9 @@ from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import LastUse, Recall
 from rotate_my_key.core.policy import Verdict
 from rotate_my_key.fleet.judge import Row
-from rotate_my_key.fleet.messages import Channels, Findings, Renderer, SentLetters, digest_letters, digest_of, letters
+from rotate_my_key.fleet.messages import Channels, Renderer, digest_letters, digest_of, letters
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
-from rotate_my_key.fleet.notices import DigestCounts, Remark, plan_notices
+from rotate_my_key.fleet.notices import Digest, DigestCounts, Remark, plan_notices
 from rotate_my_key.settings.fleet import FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel, flat
 from tests.fleet.remind.cases import OTHER, case, remembered
@@ -45,8 +45,8 @@ def digest(*cases: Row, settings: FleetSettings = SETTINGS, reminds: bool = True
     """The digest after all of them were told."""
     channels = Channels((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
     plan, renderer = plan_notices(cases, settings, NOW), Renderer("", NOW)
-    findings = Findings(DigestCounts(2, 10, 12, 1), **more)
-    found = digest_of(plan, findings, SentLetters(plan.now), channels, renderer)
+    findings = Digest(NOW, DigestCounts(2, 10, 12, 1), **more)
+    found = digest_of(plan, findings, plan.now, channels, renderer)
     return digest_letters(found, channels, settings, renderer)[0].message
 
 
@@ -175,14 +175,6 @@ def test_root_is_not_told_to_rotate() -> None:
     assert "\n    rotate-my-key" not in written(root).text
 
 
-def test_a_user_who_may_be_exempt_is_marked() -> None:
-    """What could not be read is said in the notice and in the digest."""
-    unsure = case(unsure="the members of group bots")
-    assert "It may be exempt: the members of group bots" in written(unsure).text
-    shown = " ".join(digest(unsure).text.split())
-    assert "alice in production (123456789012): the members of group bots" in shown
-
-
 def test_a_digest_without_old_keys() -> None:
     """It comes all the same, and says that its absence is the alarm."""
     message = digest()
@@ -233,36 +225,38 @@ def test_a_digest_on_demand() -> None:
     off = replace(SETTINGS, remind=replace(SETTINGS.remind, digest=False))
     channels, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
     plan = plan_notices([], off, NOW)
-    assert digest_letters(digest_of(plan, Findings(), SentLetters(), channels, renderer), channels, off, renderer) == ()
+    assert digest_letters(digest_of(plan, Digest(NOW), (), channels, renderer), channels, off, renderer) == ()
     assert "every run" not in digest(case(), settings=off).text
 
 
 # Templates of IT's own
 
 
-def test_a_template_of_its_own_replaces_ours(tmp_path: Path) -> None:
-    """By its file name; the others stay."""
-    (tmp_path / "owner.txt.j2").write_text("Subject: Key of {{ keys[0].user }}\nPlease.\n")
-    message = written(case(), folder=str(tmp_path))
-    assert (message.subject, message.text) == ("Key of alice", "Please.\n")
-    assert "rotate-my-key" in message.html
+OWN = {
+    "replaces ours": ("Subject: Key of {{ keys[0].user }}\nPlease.\n", "Please.\n"),
+    "may extend ours, and include a file of its own": (
+        '{% include "built-in/owner.txt.j2" %}\n{% include "_foot.txt.j2" %}',
+        f"{TEXT}Example Ltd\n",
+    ),
+    "may name the user's tags, one of which AWS's console makes for a key": (
+        "Subject: Key of {{ keys[0].user }}\n{% set tags = keys[0].tags %}"
+        "{{ tags.team }}|{{ tags.get(keys[0].key_id, '') }}|{{ tags.get('floor', 'unknown') }}\n",
+        "data Bcc: all@example.com|laptop|unknown\n",
+    ),
+}
 
 
-def test_a_template_may_name_the_users_tags(tmp_path: Path) -> None:
-    """One of IT's own, and the one in which AWS's console keeps the description of a key; each is one line."""
-    (tmp_path / "owner.txt.j2").write_text(
-        "Subject: Key\n{% set tags = keys[0].tags %}"
-        "{{ tags.team }}|{{ tags.get(keys[0].key_id, '') }}|{{ tags.get('floor', 'unknown') }}\n"
-    )
-    told = case(tags={"team": "data\r\nBcc: all@example.com", "AKIAIOSFODNN7EXAMPLE": "laptop"})
-    assert written(told, folder=str(tmp_path)).text == "data Bcc: all@example.com|laptop|unknown\n"
-
-
-def test_a_template_may_extend_ours(tmp_path: Path) -> None:
-    """What is built in stays in reach, and a file of its own may be included."""
+@pytest.mark.parametrize("what", OWN)
+def test_a_template_of_its_own(tmp_path: Path, what: str) -> None:
+    """By its file name; the others stay. Each value is one line."""
+    template, text = OWN[what]
+    (tmp_path / "owner.txt.j2").write_text(template)
     (tmp_path / "_foot.txt.j2").write_text("Example Ltd\n")
-    (tmp_path / "owner.txt.j2").write_text('{% include "built-in/owner.txt.j2" %}\n{% include "_foot.txt.j2" %}')
-    assert written(case(), folder=str(tmp_path)).text == f"{TEXT}Example Ltd\n"
+    tags = {"team": "data\r\nBcc: all@example.com", "AKIAIOSFODNN7EXAMPLE": "laptop"}
+    message = written(case(tags=tags), folder=str(tmp_path))
+    assert message.text == text
+    assert "extend" in what or message.subject == "Key of alice"
+    assert "rotate-my-key" in message.html
 
 
 OWNER = "owner.txt.j2"
