@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -68,19 +69,16 @@ def test_the_profile_that_is_named_signs(it: Desk, words: tuple[str, ...]) -> No
     assert run(it, *words)[1].endswith(":user/alice")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("-p", "itt"), "there is no profile itt; did you mean it?"),
-        (("-p", "nobody"), "there is no profile nobody; there is it"),
-        (("-p", "it", "--auth-profile", "x"), "there is no profile x; there is it"),
-    ],
-)
-def test_a_profile_that_is_not_there(it: Desk, words: tuple[str, ...], said: str) -> None:
+def test_a_profile_that_is_not_there(it: Desk) -> None:
     """Those that there are are named."""
-    with pytest.raises(WrongUsage) as caught:
-        run(it, *words)
-    assert caught.value.message == said
+    for words, said in (
+        ("-p itt", "there is no profile itt; did you mean it?"),
+        ("-p nobody", "there is no profile nobody; there is it"),
+        ("-p it --auth-profile x", "there is no profile x; there is it"),
+    ):
+        with pytest.raises(WrongUsage) as caught:
+            run(it, *words.split())
+        assert caught.value.message == said
 
 
 def test_the_environment_signs(it: Desk) -> None:
@@ -110,22 +108,22 @@ def test_an_endpoint_that_is_not_aws_is_named(it: Desk, capsys: pytest.CaptureFi
 # Which settings
 
 
-def test_without_any_the_laptops_own_limits_hold(it: Desk) -> None:
-    """Both sides judge by the same policy."""
+def test_whose_settings_count(it: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any the laptop's own limits hold, so that both sides judge by the same policy. fleet.ini beside the
+    user's settings is found by itself, and goes before these; a file that is named goes before both. Limits that cannot
+    be meant are noted before anything else is done."""
     write(it, "max_age = 30d\ncontact = it@example.com\n", "config.ini")
     settings, _ = run(it, "-p", "it")
     assert settings.policy.max_age == timedelta(days=30)
     assert (settings.contact, settings.where) == ("it@example.com", "built-in")
-
-
-def test_fleet_ini_beside_the_users_settings(it: Desk) -> None:
-    """It is found by itself, and goes before the laptop's; a file that is named goes before both."""
-    write(it, "max_age = 30d\n", "config.ini")
     file, other = write(it, "max_age = 60d\n[accounts]\nrole = fleet\n"), write(it, "max_age = 45d\n", "other.ini")
     settings, _ = run(it, "-p", "it")
     assert (settings.policy.max_age, settings.accounts.role) == (timedelta(days=60), "fleet")
     assert settings.where == str(file)
     assert run(it, "-p", "it", "--settings", str(other))[0].policy.max_age == timedelta(days=45)
+    write(it, "max_age = 30d\nremind_before = 90d\n")
+    run(it, "-p", "it")
+    assert "remind_before (90d) is not below max_age (30d), so every key is due at once" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -136,13 +134,6 @@ def test_a_parameter_that_is_named(it: Desk) -> None:
     settings, _ = run(it, "-p", "it", "--settings", "ssm:/it/fleet")
     assert (settings.policy.max_age, settings.where) == (timedelta(days=45), "ssm:/it/fleet")
     assert [call.action for call in it.aws.calls] == ["GetParameter", "GetCallerIdentity", "ListUsers"]
-
-
-def test_limits_that_cannot_be_meant_are_noted(it: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything else is done."""
-    write(it, "max_age = 30d\nremind_before = 90d\n")
-    run(it, "-p", "it")
-    assert "remind_before (90d) is not below max_age (30d), so every key is due at once" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -166,10 +157,7 @@ def test_the_sites_file_counts_if_nobody_else_could_write_it(it: Desk) -> None:
         site_file=str(site / "config.ini"), site_owner=os.getuid(), site_top=str(it.home)
     )
     it.home.chmod(0o755)
-
-    def loaded() -> FleetSettings:
-        return load(paths, "", lambda name: "", FleetSettings())
-
+    loaded = partial(load, paths, "", lambda name: "", FleetSettings())
     assert loaded().policy.max_age == timedelta(days=50)
     (site / "fleet.ini").chmod(0o666)
     with pytest.raises(Problem, match=r"fleet.ini does not count: .* can be written by others"):

@@ -14,7 +14,8 @@ from rotate_my_key.fleet.model import FleetKey, FleetUser
 from .fakes import HEAD
 
 ACCOUNT = "123456789012"
-SINCE = "2020-01-01T00:00:00+00:00"
+BORN = "2020-01-01T00:00:00"
+SINCE = f"{BORN}+00:00"
 NO_KEY = "false,N/A,N/A,N/A,N/A"
 CERTIFICATES = "false,N/A,false,N/A"
 
@@ -45,18 +46,14 @@ def at(text: str) -> datetime:
 
 def test_a_user_with_two_keys() -> None:
     """Both slots are told, in the report's order, whichever is the older."""
-    user = read(
-        row(
-            first="true,2026-11-01T10:00:00+00:00,2026-11-20T08:00:00Z,eu-west-1,s3",
-            second="false,2026-01-01T10:00:00+00:00,N/A,N/A,N/A",
-            signing_in="true,2026-11-24T07:00:00+00:00",
-        )
-    )[0]
+    first = "true,2026-11-01T10:00:00+00:00,2026-11-20T08:00:00Z,eu-west-1,s3"
+    second = "false,2026-01-01T10:00:00+00:00,N/A,N/A,N/A"
+    (user,) = read(row(first=first, second=second, signing_in="true,2026-11-24T07:00:00+00:00"))
     assert user.keys == (
         FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(at("2026-11-20T08:00:00"), "s3", "eu-west-1")),
         FleetKey(False, at("2026-01-01T10:00:00"), None, LastUse(None)),
     )
-    assert (user.password, user.signed_in, user.created) == (True, at("2026-11-24T07:00:00"), at("2020-01-01T00:00:00"))
+    assert (user.password, user.signed_in, user.created) == (True, at("2026-11-24T07:00:00"), at(BORN))
     assert (user.password_set, user.mfa) == (None, False)
 
 
@@ -71,26 +68,19 @@ def test_root() -> None:
     assert len(user.keys) == 1
 
 
-MADE = "true,2026-11-01T10:00:00Z"
-FIRST = at("2026-11-01T10:00:00")
+MADE, FIRST, NEVER = "true,2026-11-01T10:00:00Z", at("2026-11-01T10:00:00"), LastUse(None)
 SLOTS: dict[str, tuple[str, FleetKey | None]] = {
     "no key": (NO_KEY, None),
     "no key, in other words": ("not_supported,not_supported,no_information,N/A,N/A", None),
-    "capital letters": (f"{MADE.upper()},N/A,N/A,N/A", FleetKey(True, FIRST, None, LastUse(None))),
+    "capital letters": (f"{MADE.upper()},N/A,N/A,N/A", FleetKey(True, FIRST, None, NEVER)),
     "an inactive key whose date is not told is no key": ("FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3", None),
-    "an active key without a date is as old as its user": (
+    "an active key without a date is of its user's age": (
         "true,N/A,N/A,N/A,N/A",
-        FleetKey(True, at("2020-01-01T00:00:00"), None, LastUse(None)),
+        FleetKey(True, at(BORN), None, NEVER),
     ),
-    "a use without region": (
-        f"{MADE},2026-11-02T00:00:00Z,N/A,s3",
-        FleetKey(True, FIRST, None, LastUse(at("2026-11-02T00:00:00"), "s3", "")),
-    ),
+    "a use without region": (f"{MADE},{SINCE},N/A,s3", FleetKey(True, FIRST, None, LastUse(at(BORN), "s3", ""))),
     "a use that is not told is unknown, not never": (f"{MADE}{',not_supported' * 3}", FleetKey(True, FIRST)),
-    "another time zone": (
-        "true,2026-11-01T10:00:00+02:00,N/A,N/A,N/A",
-        FleetKey(True, at("2026-11-01T08:00:00"), None, LastUse(None)),
-    ),
+    "another time zone": ("true,2026-11-01T12:00:00+02:00,N/A,N/A,N/A", FleetKey(True, FIRST, None, NEVER)),
 }
 
 

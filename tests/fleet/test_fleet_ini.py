@@ -83,14 +83,11 @@ def test_what_the_file_says_counts() -> None:
 
 
 def test_what_the_file_does_not_say_is_the_laptops() -> None:
-    """An empty file changes nothing but where the settings come from."""
+    """An empty file changes nothing but where the settings come from. Limits that make every key due are noted, as the
+    laptop does."""
     base = FleetSettings(policy=Policy(30 * DAY, 5 * DAY), contact="the desk")
     assert read("", base) == replace(base, where="fleet.ini")
     assert read("remind_before = 3d", base).policy == Policy(30 * DAY, 3 * DAY)
-
-
-def test_limits_that_make_every_key_due_are_noted() -> None:
-    """As the laptop does."""
     assert read("max_age = 30d").notes == ()
     (note,) = read("max_age = 30d\nremind_before = 30d").notes
     assert note == "fleet.ini: remind_before (30d) is not below max_age (30d), so every key is due at once"
@@ -120,13 +117,8 @@ def test_the_file_goes_before_the_preset_that_it_names() -> None:
 
 TOPIC = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:keys"
 HASHES = [
-    *(
-        "contact = #aws-help",
-        "contact = ask #aws-help",
-        "[remind]\nlink = #wiki",
-        "[remind]\nlink = https://a.example/#b",
-    ),
-    *("[exempt]\nnames = x, y#z", '[exempt]\nnames = "a#b", y#z', "contact = help# x"),
+    *("contact = #aws-help", "contact = ask #aws-help", "contact = help# x", "[remind]\nlink = #wiki"),
+    *("[remind]\nlink = https://a.example/#b", "[exempt]\nnames = x, y#z", '[exempt]\nnames = "a#b", y#z'),
 ]
 
 
@@ -157,10 +149,7 @@ WRONG = [
     ('[remind]\ntag = "a,b"', "line 2: tag: 'a,b' cannot store"),
     ("[owners]\ntag = Boss\n[remind]\ntag = boss", "line 4: tag: 'boss' cannot store"),
     ("[remind]\ntag = rotate-my-key", "line 2: tag: 'rotate-my-key' cannot store"),
-    (
-        "[reissue]\nkms_key = alias/aws/secretsmanager",
-        "line 2: kms_key: 'alias/aws/secretsmanager' is not a KMS key of",
-    ),
+    ("[reissue]\nkms_key = alias/aws/secretsmanager", "kms_key: 'alias/aws/secretsmanager' is not a KMS key of"),
     ('[reissue]\nkms_key = "my key"', "line 2: kms_key: 'my key' is not a KMS key of yours"),
     ("[remind]\nowners = post,", "line 2: there is no channel post; each is a section"),
     (f"[remind]\nowners = m,\n[channels]\n[[n]]\n{TOPIC}", "line 2: there is no channel m; there is n"),
@@ -170,10 +159,7 @@ WRONG = [
     ("[channels]\n[[a]]\nkind = ses\nsender = a@b.c\nto = d@e.f, desk", "line 5: to: 'desk' is not a mail address"),
     ("[channels]\n[[a]]\nkind = ses\nsender = a@b.c\nregion = Frankfurt", "region: 'Frankfurt' is not a region; write"),
     ("[audit]\nregion = eu-west", "line 2: region: 'eu-west' is not a region; write it like eu-west-1"),
-    (
-        "[channels]\n[[a]]\nkind = sns\ntopic = keys",
-        "line 4: topic: that is not the ARN of an SNS topic; write it like",
-    ),
+    ("[channels]\n[[a]]\nkind = sns\ntopic = keys", "4: topic: that is not the ARN of an SNS topic; write it like"),
     ("[channels]\n[[a]]\nkind = fax", "line 3: kind is fax; allowed: ses, sns, apprise"),
     ("[channels]\n[[a]]\nsender = x@y.z", "line 2: kind is not set; allowed"),
     ("[channels]\n[[a]]\nkind = ses", "line 3: a channel of kind ses needs sender"),
@@ -273,9 +259,7 @@ def test_the_page_has_every_setting() -> None:
 def test_the_pages_example_is_read() -> None:
     """What IT copies from the page works."""
     examples = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert examples
-    for example in examples:
-        assert read(example).where == "fleet.ini"
+    assert {read(example).where for example in examples} == {"fleet.ini"}
 
 
 HELD: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -98,9 +98,12 @@ def test_the_benchmarks_numbers_are_its_own() -> None:
 
 
 def test_what_keeps_us_from_knowing() -> None:
-    """Denied tags are told of where it matters, and not of keys that nobody asks about."""
+    """Denied tags are told of where it matters, and not of keys that nobody asks about. A key of the future is as old
+    as one of now, for clocks differ by seconds; what is switched off cannot be unused."""
     rows = judged(user(key(98), tags=None), user(key(10), name="bob", tags=None))
     assert [(row.user.name, row.uncertain) for row in rows] == [("alice", "the tags of alice"), ("bob", "")]
+    assert [row.age for row in judged(user(key(-1)))] == [timedelta(0)]
+    assert not is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
 
 
 def test_order() -> None:
@@ -113,57 +116,32 @@ def test_order() -> None:
         user(key(500, NEVER), name="e"),
         user(key(5), name="root"),
     )
-    assert [(row.standing.value, row.age.days) for row in rows] == [
-        ("root", 5),
-        ("overdue", 500),
-        ("overdue", 98),
-        ("due", 80),
-        ("fresh", 60),
-        ("fresh", 20),
-        ("fresh", 2),
-        ("exempt", 400),
-        ("exempt", 3),
-        ("inactive", 1),
-    ]
-
-
-def test_what_has_no_age_and_no_use() -> None:
-    """A key of the future: clocks differ by seconds. What is switched off cannot be used."""
-    (row,) = judged(user(key(-1)))
-    assert row.age == timedelta(0)
-    assert not is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
+    found = ", ".join(f"{row.standing.value} {row.age.days}" for row in rows)
+    assert found == (
+        "root 5, overdue 500, overdue 98, due 80, fresh 60, fresh 20, fresh 2, exempt 400, exempt 3, inactive 1"
+    )
 
 
 # Figures
 
 
-def bars(*ages: float, policy: Policy = Policy()) -> dict[str, int]:  # noqa: B008 - frozen
+def bars(*ages: float, policy: Policy = Policy()) -> str:  # noqa: B008 - frozen
     """The bars that have keys."""
     rows = judged(*(user(key(age), name=f"user{age}") for age in ages), settings=FleetSettings(policy=policy))
-    return {bar.label: bar.keys for bar in histogram(rows, policy) if bar.keys}
+    return " ".join(f"{bar.label}:{bar.keys}" for bar in histogram(rows, policy) if bar.keys)
 
 
 def test_histogram() -> None:
-    """Each bar is of one verdict, and begins with its first age."""
-    assert bars(0, 29.9, 30, 74.9, 75, 89.9, 90, 5000) == {
-        "0-30d": 2,
-        "30-60d": 1,
-        "60-75d": 1,
-        "75-90d": 2,
-        "90-180d": 1,
-        "730d+": 1,
-    }
-    found = histogram([], Policy())
-    assert [bar.verdict for bar in found if bar.start < 75 * DAY] == [Verdict.FRESH] * 3
-    assert [bar.verdict for bar in found if bar.start >= 90 * DAY] == [Verdict.OVERDUE] * 4
-
-
-def test_histogram_of_odd_limits() -> None:
-    """Hours, everything due at once, limits beyond the marks."""
-    assert bars(0.4, 0.6, policy=Policy(DAY, DAY / 2)) == {"0-12h": 1, "12h-1d": 1}
-    assert bars(1, 31, policy=Policy(10 * DAY, 20 * DAY)) == {"0-10d": 1, "30-60d": 1}
+    """Each bar is of one verdict, and begins with its first age. So it is with hours, everything due at once, and
+    limits beyond the marks."""
+    found = bars(0, 29.9, 30, 74.9, 75, 89.9, 90, 5000)
+    assert found == "0-30d:2 30-60d:1 60-75d:1 75-90d:2 90-180d:1 730d+:1"
+    verdicts = [bar.verdict.value for bar in histogram([], Policy())]
+    assert verdicts == ["fresh"] * 3 + ["due"] + ["overdue"] * 4
+    assert bars(0.4, 0.6, policy=Policy(DAY, DAY / 2)) == "0-12h:1 12h-1d:1"
+    assert bars(1, 31, policy=Policy(10 * DAY, 20 * DAY)) == "0-10d:1 30-60d:1"
     assert {bar.verdict for bar in histogram([], Policy(10 * DAY, 20 * DAY))} == {Verdict.DUE, Verdict.OVERDUE}
-    assert bars(900, 1500, policy=Policy(1000 * DAY, DAY)) == {"730-999d": 1, "1000d+": 1}
+    assert bars(900, 1500, policy=Policy(1000 * DAY, DAY)) == "730-999d:1 1000d+:1"
 
 
 def test_histogram_is_of_active_keys_of_users() -> None:
@@ -188,6 +166,7 @@ def test_counts() -> None:
 
 OLD, RECENT = NOW - 45 * DAY, NOW - 44 * DAY
 BOSS: dict[str, object] = {"name": "root", "password": None, "mfa": False}
+ROOTS_KEY = {"1.4": "1/1", "1.5": "1/1", "1.12": "0/1", "1.14": "0/1"}
 PASSED = {"1.4": "0/0", "1.5": "0/0", "1.10": "0/0", "1.12": "0/0", "1.13": "0/0", "1.14": "0/0"}
 
 
@@ -204,12 +183,7 @@ PASSED = {"1.4": "0/0", "1.5": "0/0", "1.10": "0/0", "1.12": "0/0", "1.13": "0/0
         ("just set", user(password=True, mfa=True, password_set=RECENT), "", {"1.10": "0/1", "1.12": "0/1"}),
         ("root without MFA", user(**BOSS), "1.5", {"1.4": "0/1", "1.5": "1/1"}),
         ("root without any sign-in", user(**BOSS | {"password": False}), "", {"1.4": "0/1"}),
-        (
-            "root with a key alone",
-            user(key(1), **BOSS | {"password": False}),
-            "1.5",
-            {"1.4": "1/1", "1.5": "1/1", "1.12": "0/1", "1.14": "0/1"},
-        ),
+        ("root with a key alone", user(key(1), **BOSS | {"password": False}), "1.5", ROOTS_KEY),
         ("two active keys", user(key(9), key(1)), "", {"1.12": "0/2", "1.13": "1/1", "1.14": "0/2"}),
         ("one switched off", user(key(9), key(1, active=False)), "", {"1.12": "0/1", "1.13": "0/1", "1.14": "0/1"}),
         ("an unknown use is not checked", user(key(100, None)), "", {"1.13": "0/1", "1.14": "1/1"}),
@@ -283,11 +257,11 @@ def test_owner(sentence: str, who: str, said: str, owner: str) -> None:
     assert found == Owner(called, "" if address == "-" else address, " ".join(how))
 
 
-@pytest.mark.parametrize("between", [" ", ",", ";", ", "])
-def test_several_addresses_in_a_tag_are_all_told(between: str) -> None:
+def test_several_addresses_in_a_tag_are_all_told() -> None:
     """Blanks, commas and semicolons separate them; each counts once."""
-    said = between.join(("a@x.org", "b@x.org", "a@x.org"))
-    assert owner_of(person("eve", tags={"owner": said}), Owners(), {}).address == "a@x.org, b@x.org"
+    for between in (" ", ",", ";", ", "):
+        said = between.join(("a@x.org", "b@x.org", "a@x.org"))
+        assert owner_of(person("eve", tags={"owner": said}), Owners(), {}).address == "a@x.org, b@x.org", between
 
 
 @pytest.mark.parametrize(
@@ -353,12 +327,7 @@ def test_mapping_errors_name_the_line(text: str, message: str) -> None:
         ("a pattern is for the whole name", person("my-ci-x"), Exempt(names=("ci-?",)), ""),
         ("brackets are no pattern", person("a"), Exempt(names=("[a]",)), ""),
         ("a group", person(), Exempt(groups=("bots", "ops")), "group ops"),
-        (
-            "a group as the user's own list has it",
-            person("eve", groups=frozenset({"bots"})),
-            Exempt(groups=("bots",)),
-            "group bots",
-        ),
+        ("their own list of groups", person("eve", groups=frozenset({"bots"})), Exempt(groups=("bots",)), "group bots"),
         ("no password and no sign-in", person(password=False), Exempt(never_signed_in=True), "never signed in"),
         ("a password", person(password=True), Exempt(never_signed_in=True), ""),
         ("signed in once", person(password=False, signed_in=ONCE), Exempt(never_signed_in=True), ""),

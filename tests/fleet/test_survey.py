@@ -177,7 +177,8 @@ def test_a_report_is_waited_for(directory: FakeDirectory) -> None:
 
 
 def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
-    """AWS makes the reports of all accounts at the same time."""
+    """AWS makes the reports of all accounts at the same time. So the first are there when the last was asked for, and
+    are not asked for again: two calls an account."""
     directories = [FakeDirectory(f"{number:012d}") for number in range(1, 4)]
     for each in directories:
         each.waits = 2
@@ -185,29 +186,26 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
     waits = ReportWait(lambda seconds: order.append("waits"), count().__next__)
     look(*directories, waits=waits, progress=lambda what, done, total: order.append(what), workers=1)
     assert order.index("waits") > len(order) - 1 - order[::-1].index("asking for reports")
-
-
-def test_a_report_that_came_meanwhile_is_not_asked_for_again() -> None:
-    """With many accounts the first reports are there when the last was asked for: two calls an account."""
-    directories = [FakeDirectory(f"{number:012d}") for number in range(1, 4)]
     for each in directories:
         each.waits = 1
-    slept: list[float] = []
-    look(*directories, waits=waiting(slept))
-    assert [each.calls for each in directories] == [Counter(request_report=1, report=1)] * 3
-    assert slept == []
+        each.calls.clear()
+    look(*directories, waits=waiting(slept := []))
+    assert ([each.calls for each in directories], slept) == ([Counter(request_report=1, report=1)] * 3, [])
 
 
-def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
-    """After some minutes the users are listed instead, and that is said."""
-    directory.user("alice", 98)
-    directory.waits = 10_000
-    survey = one(directory)
-    assert survey.source is SurveySource.LISTS
-    assert survey.notes == (
-        "users were listed instead, without the keys of root: the credential report was not ready after 180 s",
-    )
-    assert called(survey, "alice").keys[0].key_id
+def test_a_report_that_is_of_no_use(aws: FakeDirectory) -> None:
+    """Where it never comes, or cannot be read, the users are listed instead, and that is said. One that expired is
+    asked for again."""
+    spoil(aws, "report", Gone("the report has expired"), times=1)
+    assert (one(aws).source, aws.calls["request_report"]) == (SurveySource.REPORT, 2)
+    aws.waits = 10_000
+    survey = one(aws)
+    assert survey.notes == (f"{LISTED}: the credential report was not ready after 180 s",)
+    assert (survey.source, bool(called(survey, "due").keys[0].key_id)) == (SurveySource.LISTS, True)
+    aws.waits, aws.report = 0, lambda: ("user,arn\n", NOW)  # type: ignore[method-assign]
+    survey = one(aws)
+    assert (survey.source, len(survey.users)) == (SurveySource.LISTS, 5)
+    assert "has no column user_creation_time" in survey.notes[0]
 
 
 def test_a_recall_is_read_of_everybody_only_where_that_is_asked_for(directory: FakeDirectory) -> None:
@@ -296,15 +294,6 @@ def test_what_breaks(sentence: str, broken: str, ends: str, said: str, asked: st
         assert called(survey, "overdue").groups is None
     if "goes meanwhile" in sentence:
         assert [user.name for user in survey.users] == ["root", "fresh", "nobody"]
-
-
-def test_a_report_that_cannot_be_read_falls_back_to_lists(aws: FakeDirectory) -> None:
-    """What is wrong with it is said; the users are known all the same."""
-    aws.report = lambda: ("user,arn\n", NOW)  # type: ignore[method-assign]
-    survey = one(aws)
-    assert survey.source is SurveySource.LISTS
-    assert "has no column user_creation_time" in survey.notes[0]
-    assert len(survey.users) == 5
 
 
 @pytest.mark.parametrize(
@@ -454,13 +443,6 @@ def _no_leftovers() -> Iterator[None]:
     assert threading.active_count() <= len(before)
 
 
-def test_a_report_that_expired_is_asked_for_again(directory: FakeDirectory) -> None:
-    """It was there a moment ago, and must be made anew."""
-    spoil(directory, "report", Gone("the report has expired"), times=1)
-    assert one(directory).source is SurveySource.REPORT
-    assert directory.calls == Counter(request_report=2, report=1)
-
-
 # Accounts that do not answer
 
 
@@ -497,22 +479,15 @@ def hang(verb: str, accounts: int) -> tuple[list[AccountSurvey], list[Hanging], 
     return survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1), found, clock.now
 
 
-@pytest.mark.parametrize("verb", ["request_report", "report"])
-def test_a_report_that_hangs_is_tried_once(verb: str) -> None:
-    """The call was tried again already where it was made: three minutes of that would be for nothing."""
-    surveys, found, seconds = hang(verb, 2)
-    assert [each.problem for each in surveys] == ["iam.amazonaws.com does not answer in time"] * 2
-    assert {each.code for each in surveys} == {75}
-    assert [each.calls[verb] for each in found] == [1, 1]
-    assert seconds == 40
-
-
 @pytest.mark.parametrize("verb", ["request_report", "report", "users"])
 def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
-    """Hundreds of accounts would take hours; each of them says why it was not looked at."""
+    """A report is tried once, for the call was tried again already where it was made: three minutes of that would be
+    for nothing. Hundreds of accounts would take hours; each of them says why it was not looked at."""
+    surveys, found, seconds = hang(verb, 2)
+    assert [(each.problem, each.code) for each in surveys] == [("iam.amazonaws.com does not answer in time", 75)] * 2
+    assert ([each.calls[verb] for each in found], seconds) == ([1, 1], 40)
     surveys, found, seconds = hang(verb, 300)
-    assert sum(each.calls[verb] for each in found) == 16
-    assert seconds == 320
+    assert (sum(each.calls[verb] for each in found), seconds) == (16, 320)
     assert surveys[-1].problem == "not tried any more: iam.amazonaws.com does not answer in time"
     assert (surveys[-1].code, surveys[-1].hint) == (75, "repeat the command later")
 
@@ -520,10 +495,8 @@ def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
 def test_one_answer_is_enough_to_go_on() -> None:
     """Accounts that hang here and there do not keep the others from being asked."""
     clock = Clock()
-    found: list[FakeDirectory] = []
-    for number in range(60):
-        kind = Hanging(f"{number:012d}", clock, "report") if number % 10 else FakeDirectory(f"{number:012d}")
-        found.append(kind)
+    hangs = [(f"{number:012d}", number % 10) for number in range(60)]
+    found = [Hanging(number, clock, "report") if hanging else FakeDirectory(number) for number, hanging in hangs]
     waits = ReportWait(clock.sleep, lambda: clock.now)
     survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
     assert all(each.calls["report"] == 1 for each in found)
