@@ -60,13 +60,15 @@ def write(it: Desk, text: str, name: str = "fleet.ini") -> Path:
 # Who signs
 
 
-@pytest.mark.parametrize(
-    "words", [("-p", "it"), ("--profile", "it"), ("--auth-profile", "it"), ("-p", "other", "--auth-profile", "it")]
-)
-def test_the_profile_that_is_named_signs(it: Desk, words: tuple[str, ...]) -> None:
-    """-p gives region and endpoint too; with both, --auth-profile signs."""
+def test_who_signs(it: Desk) -> None:
+    """-p gives region and endpoint too; with both, --auth-profile signs. Where no profile is named the environment's
+    does. The laptop's own auth_profile signs for the keys of one person, and not here."""
     it.add("[profile other]\nregion = eu-north-1\n", it.config)
-    assert run(it, *words)[1].endswith(":user/alice")
+    for words in ("-p it", "--profile it", "--auth-profile it", "-p other --auth-profile it"):
+        assert run(it, *words.split())[1].endswith(":user/alice"), words
+    write(it, "auth_profile = nobody\n", "config.ini")
+    assert run(it, "-p", "it")[1].endswith(":user/alice")
+    assert run(it, AWS_PROFILE="it")[1].endswith(":user/alice")
 
 
 def test_a_profile_that_is_not_there(it: Desk) -> None:
@@ -79,13 +81,6 @@ def test_a_profile_that_is_not_there(it: Desk) -> None:
         with pytest.raises(WrongUsage) as caught:
             run(it, *words.split())
         assert caught.value.message == said
-
-
-def test_the_environment_signs(it: Desk) -> None:
-    """Where no profile is named. The laptop's own auth_profile signs for the keys of one person, and not here."""
-    write(it, "auth_profile = nobody\n", "config.ini")
-    assert run(it, "-p", "it")[1].endswith(":user/alice")
-    assert run(it, AWS_PROFILE="it")[1].endswith(":user/alice")
 
 
 @pytest.mark.slow

@@ -333,8 +333,7 @@ def test_an_account_that_is_throttled_is_not_asked_on(verb: str, directory: Fake
         directory.user(f"user{number}", 98)
     directory.broken[verb] = TryLater("throttled")
     survey = one(directory, workers=1)
-    assert directory.calls[verb] == 1
-    assert (survey.code, len(survey.users)) == (75, 51)
+    assert (directory.calls[verb], survey.code, len(survey.users)) == (1, 75, 51)
     assert all(user.tags is None for user in survey.users)
 
 
@@ -346,21 +345,15 @@ def test_ctrl_c_is_no_account_s_problem(aws: FakeDirectory, verb: str) -> None:
         one(aws, settings=FleetSettings(exempt=Exempt(groups=("bots",))))
 
 
-# Exempt groups
-
-
-def test_groups_are_read_once_an_account(aws: FakeDirectory) -> None:
+def test_exempt_groups_are_read_once_an_account(aws: FakeDirectory, directory: FakeDirectory) -> None:
     """One call a group, if anybody needs attention at all."""
     aws.everybody["overdue"].groups = {"bots"}
     settings = FleetSettings(exempt=Exempt(groups=("bots", "gone")))
     survey = one(aws, settings=settings)
-    assert aws.calls["members"] == 2
-    assert called(survey, "overdue").groups == {"bots"}
-    assert called(survey, "due").groups == frozenset()
-    calm = FakeDirectory()
-    calm.user("fresh", 1)
-    one(calm, settings=settings)
-    assert calm.calls["members"] == 0
+    assert (called(survey, "overdue").groups, called(survey, "due").groups) == ({"bots"}, frozenset())
+    directory.user("fresh", 1)
+    one(directory, settings=settings)
+    assert (aws.calls["members"], directory.calls["members"]) == (2, 0)
 
 
 # Which accounts

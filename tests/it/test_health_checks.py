@@ -65,22 +65,14 @@ def check(empty: Desk, tmp_path: Path) -> Callable[..., tuple[int, str]]:
 
 
 def test_all_of_them_are_here() -> None:
-    """Jamf, Kandji and Fleet for the shell, Intune for PowerShell, osquery."""
+    """Jamf, Kandji and Fleet for the shell, which are clean POSIX sh, Intune for PowerShell, osquery."""
     assert [name.split()[1] for name in SCRIPTS] == ["Jamf", "Kandji", "Any"]
-    assert "```powershell\n" in PAGE
-    assert "```sql\n" in PAGE
-    assert "is a hint" in PAGE
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_shellcheck_finds_nothing(name: str) -> None:
-    """They are clean POSIX sh."""
+    assert all(said in PAGE for said in ("```powershell\n", "```sql\n", "is a hint"))
     if shutil.which("shellcheck") is None:
         pytest.skip("NOT CHECKED: there is no shellcheck here")
-    done = subprocess.run(
-        ["shellcheck", "-s", "sh", "-"], input=SCRIPTS[name], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == ""
+    for script in SCRIPTS.values():
+        command = ["shellcheck", "-s", "sh", "-"]
+        assert subprocess.run(command, input=script, capture_output=True, text=True, check=False).stdout == ""
 
 
 # What Jamf, Kandji and Fleet read in each case: the exit code and the last line.
@@ -109,24 +101,15 @@ def test_what_is_told(
 
 
 @everywhere
-def test_a_program_that_does_not_work(
-    desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str
-) -> None:
-    """Broken settings: said as such, and not as an overdue key."""
+def test_who_cannot_be_asked(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
+    """At the login screen there is nobody to ask about. Broken settings are said as such, and not as an overdue key."""
+    for user in ("root", ""):
+        code, word = check(name, system, user)
+        assert (code, "nobody" in word) == (0, True)
     desk.settings("max_age = soon\n")
     code, word = check(name, system)
     assert code == (0 if name == JAMF else 1)
     assert "does not work" in word or word == "broken"
-
-
-@everywhere
-@pytest.mark.parametrize("user", ["root", ""])
-def test_nobody_is_logged_in(
-    desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str, user: str
-) -> None:
-    """At the login screen there is nobody to ask about."""
-    code, word = check(name, system, user)
-    assert (code, "nobody" in word) == (0, True)
 
 
 def test_the_osquery_policy_looks_where_the_status_is(desk: Desk) -> None:

@@ -23,39 +23,31 @@ def page_of(desk: Desk, settings: str) -> str:
 
 
 OURS = 'max_age = 60d\nremind_before = 10d\nkeep_old = 36h\ncontact = "cloud desk"\nminimum_version = 1.2\n'
-TOLD = [
-    (
-        *("the limits in force, and the reminder's own words", OURS),
-        [
-            *("before they are 60 days old", "reminded once your key is 50 days old", "kept inactive for 36 hours"),
-            *("tell cloud desk", "You need version 1.2 or newer", "is 50 days old and due", "reminder snooze"),
-            "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
-        ],
+TOLD = {
+    "the limits in force, and the reminder's own words": (
+        OURS,
+        *("before they are 60 days old", "reminded once your key is 50 days old", "kept inactive for 36 hours"),
+        *("tell cloud desk", "You need version 1.2 or newer", "is 50 days old and due", "reminder snooze"),
+        "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
     ),
-    (
-        *("the built-in limits", ""),
-        [
-            "before they are 90 days old",
-            "deleted as soon as the new one works",
-            "tell us.",
-            "ask your AWS administrators",
-        ],
+    "the built-in limits": (
+        "",
+        *("before they are 90 days old", "deleted as soon as the new one works", "tell us."),
+        *("ask your AWS administrators", "reminder snooze"),
     ),
-    ("every key due at once", "max_age = 5d\nremind_before = 9d\n", ["Every key is due at once."]),
-]
+    "every key due at once": ("max_age = 5d\nremind_before = 9d\n", "Every key is due at once."),
+    "no snoozing where it is not allowed": ("snooze = no\n", "before they are 90 days old"),
+}
 
 
-@pytest.mark.parametrize(("settings", "parts"), [row[1:] for row in TOLD], ids=[row[0] for row in TOLD])
-def test_it_tells_what_is_set(desk: Desk, settings: str, parts: list[str]) -> None:
-    """And there are no empty sentences."""
+@pytest.mark.parametrize("case", TOLD)
+def test_it_tells_what_is_set(desk: Desk, case: str) -> None:
+    """And there are no empty sentences, and no command that is forbidden."""
+    settings, *parts = TOLD[case]
     text = page_of(desk, settings)
     assert [part for part in parts if part not in text] == []
     assert not re.search(r"\b(None|NaN)\b|  $|: \.$", text, re.MULTILINE)
-
-
-def test_snoozing_is_told_only_where_it_is_allowed(desk: Desk) -> None:
-    """A page that names a forbidden command would be wrong."""
-    assert "snooze" not in page_of(desk, "snooze = no\n")
+    assert ("snooze" in text) is (settings != "snooze = no\n")
 
 
 def test_what_is_not_the_sites_is_named(desk: Desk) -> None:
@@ -92,14 +84,19 @@ def _understood(words: list[str]) -> None:
 # Values are text
 
 
-def test_a_value_cannot_become_markup_in_html(desk: Desk) -> None:
-    """No tag, no attribute: the reader sees what stands in the setting."""
+def test_a_value_cannot_become_markup(desk: Desk) -> None:
+    """In HTML no tag, no attribute: the reader sees what stands in the setting. In Markdown every sign that means
+    something has a backslash; undoing these gives the setting back."""
     done = desk.run("fleet", "onboarding", "--html", "--install", NASTY, ROTATE_MY_KEY_CONTACT=NASTY)
     assert "<script" not in done.out
     reader = _Reader()
     reader.feed(done.out)
     assert reader.tags <= {"html", "meta", "title", "style", "h1", "h2", "p", "ul", "li", "pre", "code"}
     assert "".join(reader.text).count(NASTY) == 3
+    done = desk.run("fleet", "onboarding", ROTATE_MY_KEY_CONTACT=NASTY)
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Do it now")]
+    assert not re.search(r"(?<!\\)[<>*_`\[\]|]", line)
+    assert NASTY in re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", line)
 
 
 class _Reader(HTMLParser):
@@ -117,14 +114,6 @@ class _Reader(HTMLParser):
         self.text.append(data)
 
 
-def test_a_value_cannot_become_markup_in_markdown(desk: Desk) -> None:
-    """Every sign that means something has a backslash; undoing these gives the setting back."""
-    done = desk.run("fleet", "onboarding", ROTATE_MY_KEY_CONTACT=NASTY)
-    (line,) = [line for line in done.out.splitlines() if line.startswith("Do it now")]
-    assert not re.search(r"(?<!\\)[<>*_`\[\]|]", line)
-    assert NASTY in re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", line)
-
-
 @pytest.mark.parametrize("wrong", ["", "  ", "a\nb", "a\x1b[2J"], ids=repr)
 def test_an_install_command_is_one_line(desk: Desk, wrong: str) -> None:
     """Exit 2 for anything that could not be typed."""
@@ -134,22 +123,22 @@ def test_an_install_command_is_one_line(desk: Desk, wrong: str) -> None:
 # The two forms
 
 WORDS = {
-    "plain": ("a plain sentence, with commas (and more).", "a plain sentence, with commas \\(and more\\)."),
-    "a name with dashes": ("rotate-my-key", "rotate-my-key"),
-    "a mail address": ("it@example.com", "it@example.com"),
-    "a channel": ("#cloud-help", "\\#cloud-help"),
-    "a list item": ("- no", "\\- no"),
-    "a numbered one": ("1. no", "1\\. no"),
-    "emphasis": ("*a* _b_", "\\*a\\* \\_b\\_"),
-    "a tag": ("<b>", "\\<b\\>"),
-    "code with backticks": (page.code("a`b``c"), "``` a`b``c ```"),
+    "a plain sentence, with commas (and more).": "a plain sentence, with commas \\(and more\\).",
+    "rotate-my-key": "rotate-my-key",
+    "it@example.com": "it@example.com",
+    "#cloud-help": "\\#cloud-help",
+    "- no": "\\- no",
+    "1. no": "1\\. no",
+    "*a* _b_": "\\*a\\* \\_b\\_",
+    "<b>": "\\<b\\>",
+    page.code("a`b``c"): "``` a`b``c ```",
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), WORDS.values(), ids=WORDS.keys())
-def test_markdown_text(text: str, expected: str) -> None:
+@pytest.mark.parametrize("text", WORDS)
+def test_markdown_text(text: str) -> None:
     """Escaped where it would mean something, and readable where it would not; what is to be typed stays as it is."""
-    assert page.markdown([("p", [text])]) == f"{expected}\n"
+    assert page.markdown([("p", [text])]) == f"{WORDS[text]}\n"
 
 
 def test_both_forms() -> None:

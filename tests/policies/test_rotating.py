@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,17 +11,14 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials
-from tests.cli.conftest import Desk, Done
+from tests.cli.conftest import Desk
+from tests.fleet.fakes import rows
 from tests.standin import policies as rules
 from tests.standin.errors import Refused
 from tests.standin.rules import Call
 from tests.standin.sessions import Signer
 
 OLD = timedelta(days=98)
-Run = Callable[..., Done]
-NEEDED = ("iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
-READING = ("iam:GetUser", "iam:GetAccessKeyLastUsed")
-EVERY_KEY_CALL = {*NEEDED, *READING}
 
 
 def printed(desk: Desk, name: str) -> dict[str, Any]:
@@ -41,19 +37,6 @@ def without(document: dict[str, Any], actions: set[str]) -> dict[str, Any]:
             statement["Action"] = [action for action in statement["Action"] if action not in actions]
     less["Statement"] = [statement for statement in less["Statement"] if statement.get("Action", True)]
     return less
-
-
-@pytest.fixture
-def lacking(desk: Desk, old: Credentials) -> Callable[..., Done]:
-    """Rotate with a printed policy without one action of it; under self-mfa alice has a device."""
-
-    def run(name: str, action: str, *words: str) -> Done:
-        option = ("--mfa-code", desk.aws.add_mfa("alice").code) if name == "self-mfa" else ()
-        document = printed(desk, name)
-        desk.aws.attach_policy("alice", without(document, {action}))
-        return desk.run("rotate", "--yes", *option, *words)
-
-    return run
 
 
 def rotated(desk: Desk, old: Credentials) -> bool:
@@ -77,42 +60,52 @@ def test_self_is_enough_for_a_rotation(empty: Desk, path: str, partition: str) -
     assert {call.outcome for call in empty.aws.calls} == {"OK"}
 
 
-@pytest.mark.parametrize("action", NEEDED)
-def test_self_has_no_action_too_many(desk: Desk, old: Credentials, lacking: Run, action: str) -> None:
-    """Without one of the four: exit 5, the action is named with whom to ask, and the profile works. Without the right
-    to delete the new key is in use, and the old one is off: IT is asked to delete it."""
-    done = lacking("self", action)
-    if action == "iam:UpdateAccessKey":  # the old key is deleted without being switched off before
-        assert done.code == 0, done.text
-        assert rotated(desk, old)
-        return
-    assert done.code == 5, done.text
-    assert action in done.err
-    assert "hint: " in done.err
-    if action == "iam:DeleteAccessKey":
-        assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
-    else:
-        assert (desk.held(), desk.ids()[old.key_id]) == (old.key_id, "Active")
-        assert desk.changes in ([], ["CreateAccessKey"])
+# A policy, an action that it lacks, options, the exit code, what is said, and what then is at AWS.
+LACKING = rows(
+    """
+self | iam:ListAccessKeys | | 5 | iam:ListAccessKeys | the old key
+self | iam:CreateAccessKey | | 5 | iam:CreateAccessKey | the old key
+self | iam:DeleteAccessKey | | 5 | iam:DeleteAccessKey | the new key, and the old one inactive
+self | iam:UpdateAccessKey | | 0 | | the new key
+self | iam:UpdateAccessKey | --keep-old 7d | 5 | iam:UpdateAccessKey | a key that works
+self | iam:GetUser | | 0 | | the new key
+self | iam:GetAccessKeyLastUsed | | 0 | | the new key
+self-mfa | iam:ListAccessKeys | | 5 | iam:ListAccessKeys | a key that works
+self-mfa | iam:CreateAccessKey | | 5 | iam:CreateAccessKey | a key that works
+self-mfa | iam:DeleteAccessKey | | 5 | iam:DeleteAccessKey | a key that works
+self-mfa | iam:UpdateAccessKey | | 0 | | a key that works
+self-mfa | iam:ListMFADevices | | 4 | mfa_serial | a key that works
+""",
+    6,
+)
 
 
-def test_without_the_right_to_switch_off_the_old_key_cannot_be_kept(desk: Desk, lacking: Run) -> None:
-    """That is what UpdateAccessKey is for: with --keep-old its lack is said, exit 5."""
-    done = lacking("self", "iam:UpdateAccessKey", "--keep-old", "7d")
-    assert done.code == 5, done.text
-    assert "iam:UpdateAccessKey" in done.err
-    assert desk.ids()[desk.held()] == "Active"
-
-
-@pytest.mark.parametrize(("action", "said"), [("iam:GetUser", ""), ("iam:GetAccessKeyLastUsed", "last used")])
-def test_a_rotation_goes_on_without_what_is_only_read(
-    desk: Desk, old: Credentials, lacking: Run, action: str, said: str
+@pytest.mark.parametrize(
+    ("name", "action", "words", "code", "said", "left"), LACKING, ids=[" ".join(row[:3]) for row in LACKING]
+)
+def test_no_action_is_too_many(
+    desk: Desk, old: Credentials, name: str, action: str, words: str, code: str, said: str, left: str
 ) -> None:
-    """Tags and last use are worth having and no more: without the right to read them less is said."""
-    done = lacking("self", action)
-    assert done.code == 0, done.text
-    assert rotated(desk, old)
-    assert not said or said not in done.text
+    """Without one of them the action is named with whom to ask, and the profile works. Without the right to delete the
+    new key is in use, and IT is asked to delete the old one; without that to deactivate it is deleted at once, unless
+    it is to be kept. Tags and last use are worth having and no more: less is said. For self-mfa there is a device."""
+    option = ("--mfa-code", desk.aws.add_mfa("alice").code) if name == "self-mfa" else ()
+    desk.aws.attach_policy("alice", without(printed(desk, name), {action}))
+    done = desk.run("rotate", "--yes", *option, *words.split())
+    assert done.code == int(code), done.text
+    assert said in done.err and ("hint: " in done.err) is (done.code != 0)
+    if action == "iam:GetAccessKeyLastUsed":
+        assert "last used" not in done.text
+    match left:
+        case "the old key":
+            assert (desk.held(), desk.ids()[old.key_id]) == (old.key_id, "Active")
+            assert desk.changes in ([], ["CreateAccessKey"])
+        case "the new key":
+            assert rotated(desk, old)
+        case "the new key, and the old one inactive":
+            assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+        case _:
+            assert desk.ids()[desk.held()] == "Active"
 
 
 @pytest.mark.parametrize("name", ["self", "self-mfa"])
@@ -149,16 +142,6 @@ def test_self_mfa_is_enough_with_a_code(desk: Desk, old: Credentials) -> None:
     assert rotated(desk, old)
 
 
-@pytest.mark.parametrize("action", [*NEEDED, "iam:ListMFADevices"])
-def test_self_mfa_has_no_action_too_many(desk: Desk, lacking: Run, action: str) -> None:
-    """Without one of them: exit 5 or 4, and it is said what is missing; the profile works."""
-    done = lacking("self-mfa", action)
-    ends = {"iam:UpdateAccessKey": (0, ""), "iam:ListMFADevices": (4, "mfa_serial")}
-    code, said = ends.get(action, (5, action))
-    assert (done.code, said in done.err) == (code, True), done.text
-    assert desk.ids()[desk.held()] == "Active"
-
-
 def test_self_mfa_needs_no_list_of_devices_if_the_device_is_set(desk: Desk, old: Credentials) -> None:
     """With `mfa_serial` in the settings nobody asks AWS for the devices."""
     device = desk.aws.add_mfa("alice")
@@ -190,4 +173,5 @@ def test_policies_allow_what_the_program_calls_and_no_more(desk: Desk) -> None:
     assert desk.run("rotate", "--yes").code == 0
     called = {f"iam:{call.action}" for call in desk.aws.calls if call.service == "iam"}
     allowed = {action for statement in printed(desk, "self")["Statement"] for action in statement["Action"]}
-    assert called == allowed == EVERY_KEY_CALL
+    keys = {"iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"}
+    assert called == allowed == keys | {"iam:GetUser", "iam:GetAccessKeyLastUsed"}
