@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def schedulers(env: Mapping[str, str], paths: Paths, host: str, platform: str = sys.platform) -> Sequence[Scheduler]:
     """Those that this system may have, best first: the first that is usable is taken, all are cleaned up after."""
     from .cron import Cron
-    from .job import Commands
+    from .job import Commands, minute_of
     from .launchd import Launchd
     from .systemd import Systemd
     from .windows import TaskScheduler
@@ -39,12 +39,12 @@ def schedulers(env: Mapping[str, str], paths: Paths, host: str, platform: str = 
     if platform == "win32":
         user = "\\".join(filter(None, (env.get("USERDOMAIN", ""), env.get("USERNAME", ""))))
         return [TaskScheduler(commands, user, paths.state_dir)]
-    seed = f"{host} {uid}"
-    cron = Cron(commands, seed, paths.state_dir)
+    minute = minute_of(f"{host} {uid}")
+    cron = Cron(commands, minute, paths.state_dir)
     if platform == "darwin":
         return [Launchd(commands, paths.home, uid), cron]
     config = _base(env, paths, "XDG_CONFIG_HOME", ".config")
-    return [Systemd(commands, config, _base(env, paths, "XDG_DATA_HOME", ".local/share"), seed), cron]
+    return [Systemd(commands, config, _base(env, paths, "XDG_DATA_HOME", ".local/share"), minute), cron]
 
 
 def choose(found: Sequence[Scheduler]) -> Scheduler:

@@ -13,7 +13,7 @@ import shlex
 
 from ..core.errors import Problem, TryLater
 from ..files.write import make_private_dir, read_private, remove_private, write_private
-from .job import MARK, NAME, Commands, Installation, ScheduledJob, minute_of
+from .job import MARK, NAME, Commands, Installation, ScheduledJob, Scheduler
 
 _BEGIN = f"# >>> {NAME} >>> {MARK}"
 _NEW = " (with the crontab itself)"
@@ -44,20 +44,19 @@ def without(crontab: bytes) -> tuple[bytes, bytes]:
     return crontab[:begin] + crontab[end:], crontab[begin:end]
 
 
-class Cron:
-    """The user's crontab. `seed` spreads the minute over the computers of a company; `folder` is private, for what
-    crontab reads."""
+class Cron(Scheduler):
+    """The user's crontab. `folder` is private, for what crontab reads."""
 
     title = "a line in your crontab"
+    program = ("crontab",)
 
-    def __init__(self, commands: Commands, seed: str, folder: str) -> None:
-        self._commands = commands
-        self._folder, self._new = folder, os.path.join(folder, _FILE)
-        self._before = os.path.join(folder, "crontab.before")
-        self._minute = minute_of(seed)
+    def __init__(self, commands: Commands, minute: int, folder: str) -> None:
+        super().__init__(commands)
+        self._minute, self._folder = minute, folder
+        self._new, self._before = os.path.join(folder, _FILE), os.path.join(folder, "crontab.before")
 
     def usable(self) -> bool:
-        return self._commands.has("crontab") is not None and self._list()[1] == ""
+        return super().usable() and self._list()[1] == ""
 
     def install(self, job: ScheduledJob) -> bool:
         crontab = self._read()
@@ -72,7 +71,7 @@ class Cron:
         return True
 
     def uninstall(self) -> bool:
-        if not self._commands.has("crontab"):
+        if not super().usable():
             return False
         crontab = self._read()
         others, ours = without(crontab or b"")
@@ -82,18 +81,17 @@ class Cron:
         return True
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        if not self._commands.has("crontab"):
+        if not super().usable():
             return None
         ours = without(self._list()[0] or b"")[1]
         if not ours:
             return None
         line = lines(job, self._minute, new=_NEW.encode() in ours) if job else ours
-        trouble = "" if ours == line else "installed for another program or other settings"
-        return Installation("crontab -l", None, trouble)
+        return Installation("crontab -l", None, "" if ours == line else self.other)
 
     def _list(self) -> tuple[bytes | None, str]:
         """The crontab (None if there is none), or what is wrong."""
-        ran = self._commands.run("crontab", "-l")
+        ran = self._run("-l")
         if ran.code == 0:
             return self._exactly(ran.out), ""
         return None, "" if b"no crontab for" in ran.err else ran.said
@@ -133,7 +131,7 @@ class Cron:
     def _put(self, crontab: bytes | None) -> str:
         """Gives what crontab complained of."""
         if crontab is None:
-            ran = self._commands.run("crontab", "-r")
+            ran = self._run("-r")
         else:
             write_private(self._new, crontab)
             try:

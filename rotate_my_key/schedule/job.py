@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
 from ..core.hints import quoted
@@ -88,24 +89,6 @@ class Installation(NamedTuple):
     trouble: str = ""
 
 
-class Scheduler(Protocol):
-    """One scheduler of this user. Every verb may raise Problem: the scheduler refuses, or a file cannot be written."""
-
-    title: str  # "a systemd user timer"
-
-    def usable(self) -> bool:
-        """Whether this computer has it, and it answers."""
-
-    def install(self, job: ScheduledJob) -> bool:
-        """Put the job in, or in place of an earlier one. Gives whether anything changed."""
-
-    def uninstall(self) -> bool:
-        """Take it out, with all that `install` made. Gives whether there was anything; works without the scheduler."""
-
-    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        """What is there; None if nothing. With a job, `trouble` tells too if another one is there."""
-
-
 _TIMEOUT = 30.0  # seconds
 _MISSING = 127
 
@@ -171,25 +154,51 @@ class Commands:
         return ProgramResult(_MISSING, err=f"{name} {why}".encode())
 
 
+class Scheduler(ABC):
+    """One scheduler of this user. Every verb may raise Problem: the scheduler refuses, or a file cannot be written."""
+
+    title: str  # "a systemd user timer"
+    program: tuple[str, ...]  # how it is spoken to: a program, and the words that always come first
+    other = "installed for another program or other settings"
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+
+    def usable(self) -> bool:
+        """Whether this computer has it, and it answers."""
+        return self._commands.has(self.program[0]) is not None
+
+    @abstractmethod
+    def install(self, job: ScheduledJob) -> bool:
+        """Put the job in, or in place of an earlier one. Gives whether anything changed."""
+
+    @abstractmethod
+    def uninstall(self) -> bool:
+        """Take it out, with all that `install` made. Gives whether there was anything; works without the scheduler."""
+
+    @abstractmethod
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
+        """What is there; None if nothing. With a job, `trouble` tells too if another one is there."""
+
+    def _run(self, *words: str) -> ProgramResult:
+        return self._commands.run(*self.program, *words)
+
+
 _MOST = 1 << 16
 
 
-def read_unit(path: str) -> bytes | None:
-    """The content; None if there is no such file. Raises Problem if it cannot be read."""
-    return read_regular(path, most=_MOST) if os.path.lexists(path) else None
-
-
-def is_ours(data: bytes | None) -> bool:
-    """Whether `schedule install` wrote it."""
-    return data is not None and MARK.encode() in data
+def read_ours(path: str) -> bytes | None:
+    """The content; None if it is not there or not of `schedule install`. Raises Problem if it cannot be read."""
+    data = read_regular(path, most=_MOST) if os.path.lexists(path) else b""
+    return data if MARK.encode() in data else None
 
 
 def write_unit(path: str, text: bytes) -> bool:
     """Make or replace the file (0600). Gives whether it changed. Raises Problem if somebody else's file is there."""
-    before = read_unit(path)
+    before = read_ours(path)
     if before == text:
         return False
-    if before is not None and not is_ours(before):
+    if before is None and os.path.lexists(path):
         raise Problem(
             f"{path} exists already, but `schedule install` did not create it",
             f"mv {quoted(path)} {quoted(f'{path}.old')}",
@@ -201,7 +210,7 @@ def write_unit(path: str, text: bytes) -> bool:
 
 def remove_unit(path: str, top: str) -> bool:
     """Remove the file if it is ours, and the folders above it that are empty then, up to `top`, which stays."""
-    gone = is_ours(read_unit(path))
+    gone = read_ours(path) is not None
     if gone:
         try:
             os.unlink(path)
@@ -226,14 +235,12 @@ def find_program(env: Mapping[str, str], home: str, prefix: str = sys.prefix, pl
     name = f"{NAME}.exe" if platform == "win32" else NAME
     paths = [os.path.join(folder, name) for folder in _folders(env, home, prefix)]
     found = [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
-    mine = os.path.join(os.path.realpath(prefix), "")
-    for path in found:
-        if os.path.realpath(path).startswith(mine) and not os.path.abspath(path).startswith(mine):
-            return path
-    inside = [path for path in found if os.path.realpath(path).startswith(mine)]
-    if not inside and not found:
+    if not found:
         raise Problem(f"cannot tell which program to start: {NAME} is not installed", "./install.sh")
-    return (inside or found)[0]
+    mine = os.path.join(os.path.realpath(prefix), "")
+    leading = [path for path in found if os.path.realpath(path).startswith(mine)]
+    links = [path for path in leading if not os.path.abspath(path).startswith(mine)]
+    return (links or leading or found)[0]
 
 
 def _folders(env: Mapping[str, str], home: str, prefix: str) -> Iterator[str]:

@@ -8,18 +8,7 @@ import plistlib
 import time
 from typing import Any
 
-from .job import (
-    MARK,
-    NAME,
-    Commands,
-    Installation,
-    ProgramResult,
-    ScheduledJob,
-    is_ours,
-    read_unit,
-    remove_unit,
-    write_unit,
-)
+from .job import MARK, NAME, Commands, Installation, ScheduledJob, Scheduler, read_ours, remove_unit, write_unit
 
 _HOUR = 3600
 _LEAVING = (5, 37)  # what `bootstrap` answers while an agent of the same name is on its way out
@@ -44,18 +33,17 @@ def plist(job: ScheduledJob) -> bytes:
     return head + f"<!-- {MARK} -->\n".encode() + declaration + body
 
 
-class Launchd:
+class Launchd(Scheduler):
     """The agents of the user with this uid, in `~/Library/LaunchAgents`."""
 
     title = "a launchd agent"
+    program = ("launchctl",)
 
     def __init__(self, commands: Commands, home: str, uid: int) -> None:
-        self._commands, self._home = commands, home
+        super().__init__(commands)
+        self._home = home
         self._path = os.path.join(home, "Library", "LaunchAgents", f"{NAME}.plist")
         self._domains = (f"gui/{uid}", f"user/{uid}")  # the second where nobody sits at the screen (ssh)
-
-    def usable(self) -> bool:
-        return self._commands.has("launchctl") is not None
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. Where no session can take it now, launchd does at the next login."""
@@ -78,18 +66,18 @@ class Launchd:
         return False
 
     def uninstall(self) -> bool:
-        if not is_ours(read_unit(self._path)):
+        if not read_ours(self._path):
             return False
         self._out()
         return remove_unit(self._path, os.path.join(self._home, "Library"))
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
-        data = read_unit(self._path)
-        if not is_ours(data):
+        data = read_ours(self._path)
+        if not data:
             return None
         trouble = "" if self._loaded() else "launchd has not loaded it yet; it will at your next login"
         if job and data != plist(job):
-            trouble = "installed for another program or other settings"
+            trouble = self.other
         return Installation(self._path, None, trouble)
 
     def _loaded(self) -> bool:
@@ -98,6 +86,3 @@ class Launchd:
     def _out(self) -> None:
         for domain in self._domains:
             self._run("bootout", f"{domain}/{NAME}")
-
-    def _run(self, *words: str) -> ProgramResult:
-        return self._commands.run("launchctl", *words)

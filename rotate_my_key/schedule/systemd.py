@@ -13,20 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ..core.errors import Problem
-from .job import (
-    MARK,
-    NAME,
-    Commands,
-    Installation,
-    ProgramResult,
-    ScheduledJob,
-    is_ours,
-    minute_of,
-    prune,
-    read_unit,
-    remove_unit,
-    write_unit,
-)
+from .job import MARK, NAME, Commands, Installation, ScheduledJob, Scheduler, prune, read_ours, remove_unit, write_unit
 
 SERVICE, TIMER = f"{NAME}.service", f"{NAME}.timer"
 # What a desktop puts into the manager's environment and what must not decide which keys these are.
@@ -85,34 +72,31 @@ def _word(text: str) -> str:
     return escaped if escaped and all(c.isalnum() or c in "/._-=:,@+%" for c in escaped) else f'"{escaped}"'
 
 
-class Systemd:
-    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of their data;
-    `seed` spreads the minute over the computers of a company."""
+class Systemd(Scheduler):
+    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of their data."""
 
     title = "a systemd user timer"
+    program = ("systemctl", "--user", "--no-pager")
 
-    def __init__(self, commands: Commands, config: str, data: str, seed: str) -> None:
-        self._commands = commands
-        self._timer = timer(minute_of(seed)).encode()
+    def __init__(self, commands: Commands, config: str, data: str, minute: int) -> None:
+        super().__init__(commands)
+        self._timer = timer(minute).encode()
         self._top = os.path.dirname(config)
         self._folder = os.path.join(config, "systemd", "user")
         self._above = os.path.dirname(data)
         self._stamp = os.path.join(data, "systemd", "timers", f"stamp-{TIMER}")
 
     def usable(self) -> bool:
-        return self._commands.has("systemctl") is not None and self._user("show", "--property=Version").code == 0
+        return super().usable() and self._run("show", "--property=Version").code == 0
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. What cannot be begun leaves no files behind."""
-        changed = [
-            write_unit(self._path(name), text)
-            for name, text in ((SERVICE, service(job).encode()), (TIMER, self._timer))
-        ]
+        changed = [write_unit(path, text) for path, text in self._units(job).items()]
         if not any(changed) and not self._trouble():
             return False
-        self._user("daemon-reload")
-        began = self._user("enable", TIMER)
-        began = self._user("start", TIMER) if began.code == 0 else began
+        self._run("daemon-reload")
+        began = self._run("enable", TIMER)
+        began = self._run("start", TIMER) if began.code == 0 else began
         if began.code:
             self.uninstall()
             raise Problem(f"systemd rejects the timer: {began.said}", "systemctl --user status")
@@ -120,11 +104,10 @@ class Systemd:
 
     def uninstall(self) -> bool:
         """See Scheduler. A rotation that is under way goes on; one that waits for its next try does not."""
-        there = any(is_ours(read_unit(self._path(name))) for name in (SERVICE, TIMER))
-        if there:
-            self._user("disable", "--now", TIMER)
-            if b"SubState=auto-restart" in self._user("show", "--property=SubState", SERVICE).out:
-                self._user("stop", SERVICE)
+        if any(read_ours(self._path(name)) for name in (SERVICE, TIMER)):
+            self._run("disable", "--now", TIMER)
+            if b"SubState=auto-restart" in self._run("show", "--property=SubState", SERVICE).out:
+                self._run("stop", SERVICE)
         with suppress(OSError):  # disable has removed it, if there was a manager
             wanted = os.path.join(self._folder, "timers.target.wants")
             os.unlink(os.path.join(wanted, TIMER))
@@ -134,43 +117,35 @@ class Systemd:
             os.unlink(self._stamp)
         prune(os.path.dirname(self._stamp), self._above)
         if any(gone):
-            self._user("daemon-reload")
-            self._user("reset-failed", SERVICE)
+            self._run("daemon-reload")
+            self._run("reset-failed", SERVICE)
         return any(gone)
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         path = self._path(TIMER)
-        if not is_ours(read_unit(path)):
+        if not read_ours(path):
             return None
         trouble = self._trouble()
-        if (
-            job
-            and not trouble
-            and [read_unit(self._path(SERVICE)), read_unit(path)]
-            != [
-                service(job).encode(),
-                self._timer,
-            ]
-        ):
-            trouble = "installed for another program or other settings"
+        if job and not trouble and any(read_ours(path) != text for path, text in self._units(job).items()):
+            trouble = self.other
         return Installation(path, self._next(), trouble)
 
     def _trouble(self) -> str:
         if not self.usable():
             return "your systemd is not running, so it starts at your next login"
-        state = self._user("is-active", TIMER)
+        state = self._run("is-active", TIMER)
         return "" if state.code == 0 else f"the timer is {state.out.decode().strip() or 'not running'}"
 
     def _next(self) -> datetime | None:
-        said = self._user("show", "--property=NextElapseUSecRealtime", TIMER).out.decode("utf-8", "replace")
+        said = self._run("show", "--property=NextElapseUSecRealtime", TIMER).out.decode("utf-8", "replace")
         text = said.strip().removeprefix("NextElapseUSecRealtime=")
         try:  # Sat 2026-11-21 00:33:40 UTC
             return datetime.strptime(text, "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
         except ValueError:
             return None
 
+    def _units(self, job: ScheduledJob) -> dict[str, bytes]:
+        return {self._path(SERVICE): service(job).encode(), self._path(TIMER): self._timer}
+
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
-
-    def _user(self, *words: str) -> ProgramResult:
-        return self._commands.run("systemctl", "--user", "--no-pager", *words)

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from ..core.errors import Problem
 from ..files.write import make_private_dir, remove_private, write_private
-from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob
+from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob, Scheduler
 
 
 def task(job: ScheduledJob, user: str) -> str:
@@ -76,19 +76,18 @@ def _command(job: ScheduledJob) -> Sequence[str]:
     return program, *arguments
 
 
-class TaskScheduler:
+class TaskScheduler(Scheduler):
     """The tasks of `user`; `folder` is private, for the XML that schtasks reads. Task names are the computer's, not the
     user's, so the name has the user in it."""
 
     title = "a scheduled task"
+    program = ("schtasks",)
 
     def __init__(self, commands: Commands, user: str, folder: str) -> None:
-        self._commands, self._user = commands, user
+        super().__init__(commands)
+        self._user = user
         self._name = f"{NAME} {user.rpartition(chr(92))[2]}"
         self._file = os.path.join(folder, "schedule.xml")
-
-    def usable(self) -> bool:
-        return self._commands.has("schtasks") is not None
 
     def install(self, job: ScheduledJob) -> bool:
         installed = self.installed(job)
@@ -97,7 +96,7 @@ class TaskScheduler:
         make_private_dir(os.path.dirname(self._file))
         write_private(self._file, task(job, self._user).encode("utf-16"))
         try:
-            made = self._run("/Create", "/F", "/XML", self._file)
+            made = self._task("/Create", "/F", "/XML", self._file)
         finally:
             remove_private(self._file)
         if made.code:
@@ -105,16 +104,16 @@ class TaskScheduler:
         return True
 
     def uninstall(self) -> bool:
-        if self._run("/Query").code:
+        if self._task("/Query").code:
             return False
-        gone = self._run("/Delete", "/F")
+        gone = self._task("/Delete", "/F")
         if gone.code:
             raise Problem(f"Task Scheduler cannot remove the task: {gone.said}", "taskschd.msc")
         return True
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """See Scheduler. Windows gives the XML back in words of its own, so only the program is compared."""
-        found = self._run("/Query", "/XML")
+        found = self._task("/Query", "/XML")
         if found.code:
             return None
         # In a pipe schtasks speaks the console's code page, and may write ? or a likeness for what that has not.
@@ -124,5 +123,5 @@ class TaskScheduler:
         why = "installed for another program" if other else "installed by an older version" if older else ""
         return Installation(self._name, None, why)
 
-    def _run(self, verb: str, *words: str) -> ProgramResult:
-        return self._commands.run("schtasks", verb, "/TN", self._name, *words)
+    def _task(self, verb: str, *words: str) -> ProgramResult:
+        return self._run(verb, "/TN", self._name, *words)
