@@ -1,2 +1,2 @@
-"""The login-shell reminder: what shells read (`state.py`, `blocks/`), what is said (`words.py`, `login.py`), and how it
-gets into a shell's start-up file (`rcfile.py`, `shells.py`)."""
+"""The login-shell reminder: what shells read and what is said (`state.py`, `blocks/`), who says it (`login.py`), how it
+gets into a shell's start-up file (`shell.py`), and its folder in the state (`folder.py`)."""

@@ -43,9 +43,8 @@ class Folder:
         login asks AWS. Raises Problem."""
         self._make()
         said = state.decode_said(state.read(self._file(login.SAID)), now)
-        midnights = state.midnights(said)
-        moment = state.first(found, said, midnights)
-        self._put(login.STATE, state.encode(found, said, midnights), max(made_from, 1))
+        moment = state.first(found, said)
+        self._put(login.STATE, state.encode(found, said), max(made_from, 1))
         if moment is None:
             remove_private(self._file(login.DUE))
         else:
@@ -58,13 +57,11 @@ class Folder:
 
     def next(self, found: State, now: int) -> int:
         """When there is something to say, in epoch seconds; 0 if never."""
-        said = state.decode_said(state.read(self._file(login.SAID)), now)
-        return state.first(found, said, state.midnights(said)) or 0
+        return state.first(found, state.decode_said(state.read(self._file(login.SAID)), now)) or 0
 
     def snoozed(self) -> int:
         """Until when nothing is to be said, in epoch seconds; 0 if nobody asked for that."""
-        word = state.read(self._file(_SNOOZE))[:20].decode("ascii", "replace").strip()
-        return int(word) if word.isdigit() else 0
+        return state.read_number(self._file(_SNOOZE))
 
     def snooze(self, until: int) -> None:
         """Say nothing until then. Raises Problem."""
@@ -89,7 +86,7 @@ class Folder:
 
     def script(self, shell: str) -> str:
         """Where that shell's static script is."""
-        return self._file(shells.script_name(shell))
+        return self._file(shells.FILES[shell])
 
     def refresh(self) -> None:
         """Bring the static scripts up to this version of the program. Raises Problem."""
@@ -109,7 +106,7 @@ class Folder:
 
     def remove(self) -> None:
         """Take away what `install` made; the state stays, for a system-wide reminder may read it. Raises Problem."""
-        for name in (_INSTALLED, *(shells.script_name(shell) for shell in shells.SHELLS)):
+        for name in (_INSTALLED, *shells.FILES.values()):
             remove_private(self._file(name))
 
     def _file(self, name: str) -> str:

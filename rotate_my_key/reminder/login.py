@@ -71,10 +71,8 @@ def _speak(folder: str, state: State, now: int) -> tuple[str, tuple[str, ...]]:
     """The line to show, noted as said before it is shown; and the command that is to be run, if any. Of an old key
     whose time is over nothing is said: it goes, as was agreed to, and `status` tells of one that cannot."""
     said = states.decode_said(states.read(os.path.join(folder, SAID)), now)
-    ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
-    # The time that the block wrote down when it last asked; 0 if never
-    word = states.read(os.path.join(folder, ASKED))[:12].decode("ascii", "replace").strip()
-    since_asked = now - (int(word) if word.isdigit() else 0)
+    ripe = [item for item in state.items if states.following(item, said) <= now]
+    since_asked = now - states.read_number(os.path.join(folder, ASKED))  # when the block last asked
     over = [item for item in ripe if item.kind == KEPT and item.until <= now]
     loud = [item for item in ripe if item in over or item.kind == RECALLED]
     known = [item for item in ripe if _is_known(item, now, since_asked)] if state.snoozed <= now else loud
@@ -102,9 +100,8 @@ def _rewrite(folder: str, state: State, said: dict[str, int]) -> None:
     """Put the time of the next line into the state; its own time stays that of what it was made from."""
     path = os.path.join(folder, STATE)
     before = os.stat(path)
-    midnight = states.midnights(said)
-    _write(path, states.encode(state, said, midnight), (before.st_atime_ns, before.st_mtime_ns))
-    moment = states.first(state, said, midnight)
+    _write(path, states.encode(state, said), (before.st_atime_ns, before.st_mtime_ns))
+    moment = states.first(state, said)
     if moment is not None:
         _write(os.path.join(folder, DUE), b"\n", (moment * 10**9, moment * 10**9))
 

@@ -17,8 +17,9 @@ from ..core.errors import Problem, TryLater
 from ..core.hints import quoted
 from ..files.write import Written, create_private, make_folder, real_path, remove, replace, snapshot
 
-SHELLS = ("bash", "zsh", "fish", "powershell")
-_FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}
+# Each with the name of its static script, in the reminder's folder and in `blocks/`
+FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}
+SHELLS = tuple(FILES)
 
 
 class Tool(NamedTuple):
@@ -37,22 +38,11 @@ class Folders(NamedTuple):
     site: str
 
 
-def script_name(shell: str) -> str:
-    """The static script's name in the reminder's folder."""
-    return _FILES[shell]
-
-
 def script(shell: str, tool: Tool, folders: Folders) -> str:
     """The static script for one user."""
-    quoted = _quoted(shell)
-    match shell:
-        case "fish":
-            lines = f"set dir {quoted(folders.reminder)}\n    set config {quoted(folders.config)}"
-        case "powershell":
-            lines = f"$dir = {quoted(folders.reminder)}; $config = {quoted(folders.config)}"
-        case _:
-            lines = f"dir={quoted(folders.reminder)} config={quoted(folders.config)}"
-    return _filled(shell, tool, folders.site, lines)
+    sets = {"fish": "set dir {}\n    set config {}", "powershell": "$dir = {}; $config = {}"}
+    paths = map(_quoted(shell), (folders.reminder, folders.config))
+    return _filled(shell, tool, folders.site, sets.get(shell, "dir={} config={}").format(*paths))
 
 
 def system_script(shell: str, tool: Tool, site: str, platform: str) -> str:
@@ -106,7 +96,7 @@ _GONE = (
 
 
 def _filled(shell: str, tool: Tool, site: str, folders: str) -> str:
-    with open(os.path.join(os.path.dirname(__file__), "blocks", _FILES[shell]), encoding="utf-8") as file:
+    with open(os.path.join(os.path.dirname(__file__), "blocks", FILES[shell]), encoding="utf-8") as file:
         text = file.read()
     quoted = _quoted(shell)
     words = {"TOOL": tool.command, "PYTHON": tool.python, "SAY": tool.script, "SITE": site, "GONE": _GONE}
@@ -145,12 +135,6 @@ _NEW, _OPEN = b" (this file was made for it)", b" (the line before had no end)"
 def _marks(name: str) -> tuple[bytes, bytes]:
     """The first and the last line of a block."""
     return f"# >>> rotate-my-key {name} >>>".encode(), f"# <<< rotate-my-key {name} <<<".encode()
-
-
-def _pattern(name: str) -> re.Pattern[bytes]:
-    begin, end = map(re.escape, _marks(name))
-    note, rest = rb"(?P<note> \([^)\n]*\))?\r?\n", rb"(?:\r?\n|\Z)"
-    return re.compile(rb"^" + begin + note + rb"(?:(?!" + begin + rb").*\n)*?" + end + rest, re.MULTILINE)
 
 
 _TRIES = 5
@@ -232,7 +216,10 @@ def _block(line: bytes, note: bytes, name: str) -> bytes:
 
 def _find(data: bytes, name: str) -> re.Match[bytes] | None:
     begin, end = _marks(name)
-    found = list(_pattern(name).finditer(data))
+    first, last = map(re.escape, (begin, end))
+    note, rest = rb"(?P<note> \([^)\n]*\))?\r?\n", rb"(?:\r?\n|\Z)"
+    block = rb"^" + first + note + rb"(?:(?!" + first + rb").*\n)*?" + last + rest
+    found = list(re.finditer(block, data, re.MULTILINE))
     marks = data.count(begin), data.count(end)
     if marks != (len(found), len(found)) or len(found) > 1:
         raise Problem(
@@ -279,9 +266,9 @@ def rc_file(shell: str, home: str, env: Mapping[str, str], platform: str = sys.p
             return os.path.join(home, ".bashrc")
 
 
-def every_rc_file(home: str, env: Mapping[str, str], platform: str = sys.platform) -> list[tuple[str, str]]:
+def every_rc_file(home: str, env: Mapping[str, str]) -> list[tuple[str, str]]:
     """Each shell with the file that it reads, for `uninstall`."""
-    return [(shell, rc_file(shell, home, env, platform)) for shell in SHELLS]
+    return [(shell, rc_file(shell, home, env)) for shell in SHELLS]
 
 
 def process(pid: int) -> tuple[str, int] | None:

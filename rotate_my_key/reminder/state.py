@@ -56,9 +56,9 @@ class State:
         self.items, self.limit, self.snoozed = items, limit, snoozed
 
 
-def encode(state: State, said: dict[str, int], midnight: dict[int, int]) -> bytes:
-    """The whole file. `said` is when each item was said last, `midnight` the local midnight after each of these."""
-    moment = first(state, said, midnight)
+def encode(state: State, said: dict[str, int]) -> bytes:
+    """The whole file. `said` is when each item was said last."""
+    moment = first(state, said)
     lines = ["-" if moment is None else str(moment), VERSION, f"limit {state.limit}", f"snoozed {state.snoozed}"]
     for item in state.items:
         numbers = f"{item.at} {item.until} {item.created} {item.seen}"
@@ -92,9 +92,9 @@ def decode(data: bytes) -> State | None:
     return state
 
 
-def first(state: State, said: dict[str, int], midnight: dict[int, int]) -> int | None:
+def first(state: State, said: dict[str, int]) -> int | None:
     """When there is next something to say; None if never."""
-    moments = [max(following(item, said, midnight), _snoozed(item, state.snoozed)) for item in state.items]
+    moments = [max(following(item, said), _snoozed(item, state.snoozed)) for item in state.items]
     return min(*moments, _LATEST) if moments else None
 
 
@@ -103,7 +103,7 @@ def _snoozed(item: Item, snoozed: int) -> int:
     return 0 if item.kind == RECALLED else min(snoozed, item.until) if item.kind == KEPT else snoozed
 
 
-def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int:
+def following(item: Item, said: dict[str, int]) -> int:
     """When to say an item next: from its time on, once on a calendar day and not twice in one night. A kept key is said
     once; when its time is over it goes, and nobody can put that off."""
     last = said.get(item.label)
@@ -111,7 +111,9 @@ def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int
         return item.at
     if item.kind == KEPT and last < item.until:
         return item.until
-    return max(item.at, midnight.get(last, last + DAY), last + 8 * _HOURS)
+    day = time.localtime(last)
+    midnight = int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
+    return max(item.at, midnight, last + 8 * _HOURS)
 
 
 def read(path: str) -> bytes:
@@ -128,13 +130,10 @@ def read(path: str) -> bytes:
         os.close(fd)
 
 
-def midnights(said: dict[str, int]) -> dict[int, int]:
-    """For each of these times the local midnight that follows."""
-    found = {}
-    for moment in said.values():
-        day = time.localtime(moment)
-        found[moment] = int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
-    return found
+def read_number(path: str) -> int:
+    """The number that is all of a file; 0 if there is none."""
+    word = read(path)[:20].decode("ascii", "replace").strip()
+    return int(word) if word.isdigit() else 0
 
 
 def encode_said(said: dict[str, int]) -> bytes:
@@ -180,16 +179,15 @@ def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool =
     keys = sorted((item for item in items if item.kind == KEY), key=lambda item: item.until)
     called = sorted((item for item in items if item.kind == RECALLED), key=lambda item: item.until)
     parts = [_recalled(called, active)] if called else []
-    parts += [_kept(item) for item in items if item.kind == KEPT][:1]
-    parts += [_failed(item) for item in items if item.kind == FAILED][:1]
-    parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
+    first_of = {item.kind: item for item in reversed(items)}
+    parts += [_mentioned(first_of[kind]) for kind in (KEPT, FAILED, UNFINISHED) if kind in first_of]
     parts += [_keys(keys, limit, now, active)] if keys else []
     if not parts:
         return ""
     text = f"{_TOOL}: {' | '.join(parts)}"
     if not colour:
         return text
-    return f"\x1b[{'1;31' if called or any(_overdue(item, now) for item in keys) else '33'}m{text}\x1b[0m"
+    return f"\x1b[{'1;31' if called or any(item.until <= now for item in keys) else '33'}m{text}\x1b[0m"
 
 
 def plain(name: str, longest: int = _LONGEST_NAME) -> str:
@@ -199,8 +197,8 @@ def plain(name: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _keys(keys: list[Item], limit: int, now: int, active: str) -> str:
-    overdue = [item for item in keys if _overdue(item, now)]
-    due = [item for item in keys if not _overdue(item, now)]
+    overdue = [item for item in keys if item.until <= now]
+    due = [item for item in keys if item.until > now]
     said = []
     if overdue:
         past = "{}; maximum age is {}" if len(keys) == 1 else "{} past the maximum age of {}"
@@ -213,35 +211,31 @@ def _keys(keys: list[Item], limit: int, now: int, active: str) -> str:
 def _are(keys: list[Item], now: int, *, alone: bool) -> str:
     """The subject and verb of a sentence; where there is only one key its age is the sentence."""
     if alone:
-        return f"the access key of {_names(keys[0].names)} is {_age(keys[0], now)} old"
-    each = _join([f"{_names(item.names)} ({_age(item, now)})" for item in keys])
+        return f"the access key of {_names(keys[0].names)} is {_span(now - keys[0].created)} old"
+    each = _join([f"{_names(item.names)} ({_span(now - item.created)})" for item in keys])
     return f"the access key{'s' if keys[1:] else ''} of {each} {'are' if keys[1:] else 'is'}"
 
 
 def _recalled(items: list[Item], active: str) -> str:
     """All of them, with the day and the reason of the one that has least time."""
-    moment = time.localtime(items[0].until)
-    by = f"{moment.tm_mday} {time.strftime('%B', moment)}"
-    names = _join([_names(item.names) for item in items])
+    by, names = _day(items[0].until), _join([_names(item.names) for item in items])
     it, why = "them" if items[1:] else "it", plain(items[0].why, 200)
     said = f"IT has recalled the access key{'s' if items[1:] else ''} of {names}; replace {it} by {by}"
     return f"{said}{why and f': {why}'}. Type: {_command(items, active)}"
 
 
-def _unfinished(item: Item) -> str:
-    return f"The rotation of key {_mask(item.key_id)} is not finished. Type: {_TOOL}"
+def _mentioned(item: Item) -> str:
+    key = f"...{plain(item.key_id[-4:])}"
+    if item.kind == KEPT:
+        return f"The old key {key} is kept until {_day(item.until)}, in case something still needs it ({_TOOL} undo)."
+    if item.kind == FAILED:
+        return f"The daily rotation of {_day(item.created)} failed. Type: {_TOOL} schedule show"
+    return f"The rotation of key {key} is not finished. Type: {_TOOL}"
 
 
-def _failed(item: Item) -> str:
-    moment = time.localtime(item.created)
-    when = f"{moment.tm_mday} {time.strftime('%B', moment)}"
-    return f"The daily rotation of {when} failed. Type: {_TOOL} schedule show"
-
-
-def _kept(item: Item) -> str:
-    moment = time.localtime(item.until)
-    until = f"{moment.tm_mday} {time.strftime('%B', moment)}"
-    return f"The old key {_mask(item.key_id)} is kept until {until}, in case something still needs it ({_TOOL} undo)."
+def _day(moment: int) -> str:
+    day = time.localtime(moment)
+    return f"{day.tm_mday} {time.strftime('%B', day)}"
 
 
 def _command(keys: list[Item], active: str) -> str:
@@ -260,16 +254,8 @@ def _is_typed(name: str) -> bool:
     return whole and len(name) <= _LONGEST_NAME and bool(name) and name[0] not in "-="
 
 
-def _overdue(item: Item, now: int) -> bool:
-    return item.until <= now
-
-
-def _age(item: Item, now: int) -> str:
-    return _span(now - item.created)
-
-
 def _span(seconds: int) -> str:
-    number, word = (seconds // DAY, "day") if seconds >= DAY else (max(seconds, 0) // 3600, "hour")
+    number, word = (seconds // DAY, "day") if seconds >= DAY else (max(seconds, 0) // _HOURS, "hour")
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
@@ -281,7 +267,3 @@ def _join(words: list[str]) -> str:
     if len(words) > _MOST_NAMES:
         words = [*words[: _MOST_NAMES - 1], f"{len(words) - _MOST_NAMES + 1} more"]
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def _mask(key_id: str) -> str:
-    return f"...{plain(key_id[-4:])}"

@@ -40,7 +40,7 @@ items = st.builds(
 @given(st.lists(items, max_size=5), numbers)
 def test_what_is_written_is_read(found: list[Item], limit: int) -> None:
     """Any names and ids; every line but the first is of harmless letters, whatever they are."""
-    data = state.encode(State(found, limit), {}, {})
+    data = state.encode(State(found, limit), {})
     back = state.decode(data)
     assert back is not None
     assert [_fields(item) for item in back.items] == [_fields(item) for item in found]
@@ -73,15 +73,14 @@ def test_once_a_day(said: str, again: str) -> None:
     """On the next calendar day, and not twice in one night."""
     moment, expected = (int(datetime.fromisoformat(text).timestamp()) for text in (said, again))
     item = Item(KEY, "A", (), moment - DAY)
-    spoken = {item.label: moment}
-    assert state.following(item, spoken, state.midnights(spoken)) == expected
+    assert state.following(item, {item.label: moment}) == expected
 
 
 def test_a_kept_key_is_said_once_and_when_its_time_is_over() -> None:
     """Not on each day of a week."""
     item = Item(KEPT, "A", (), 0, NOW + 7 * DAY)
-    assert state.following(item, {}, {}) == 0
-    assert state.following(item, {item.label: NOW}, {}) == NOW + 7 * DAY
+    assert state.following(item, {}) == 0
+    assert state.following(item, {item.label: NOW}) == NOW + 7 * DAY
 
 
 def test_an_old_key_whose_time_is_over_goes_without_a_word(home: Home) -> None:
@@ -139,13 +138,13 @@ def test_when_a_key_is_due() -> None:
     rows = [_row(10), _row(20, key_id="AKIA2")]
     found = derive(rows, POLICY)
     created = datetime.fromisoformat(str(rows[1]["created"]))
-    assert state.first(found, {}, {}) == int(POLICY.due_at(created).timestamp())
+    assert state.first(found, {}) == int(POLICY.due_at(created).timestamp())
     assert found.limit == 90 * DAY
 
 
 def test_without_keys_there_is_never_anything_to_say() -> None:
     """The first line is no number then."""
-    assert state.encode(State([], 1), {}, {}).startswith(b"-\n")
+    assert state.encode(State([], 1), {}).startswith(b"-\n")
 
 
 def test_several_keys_in_one_line() -> None:
