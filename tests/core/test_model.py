@@ -86,43 +86,26 @@ def test_what_is_written_is_read_back(duration: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "verdict"),
+    ("policy", "age", "verdict"),
     [
-        pytest.param(day(0), Verdict.FRESH, id="just made"),
-        pytest.param(day(75) - SECOND, Verdict.FRESH, id="a second before it is due"),
-        pytest.param(day(75), Verdict.DUE, id="due to the second"),
-        pytest.param(day(90) - SECOND, Verdict.DUE, id="a second before it is overdue"),
-        pytest.param(day(90), Verdict.OVERDUE, id="overdue to the second"),
-        pytest.param(day(4000), Verdict.OVERDUE, id="years old"),
-        pytest.param(-day(1), Verdict.FRESH, id="made tomorrow by a wrong clock"),
+        pytest.param(Policy(), day(0), Verdict.FRESH, id="just made"),
+        pytest.param(Policy(), day(75) - SECOND, Verdict.FRESH, id="a second before it is due"),
+        pytest.param(Policy(), day(75), Verdict.DUE, id="due to the second"),
+        pytest.param(Policy(), day(90) - SECOND, Verdict.DUE, id="a second before it is overdue"),
+        pytest.param(Policy(), day(90), Verdict.OVERDUE, id="overdue to the second"),
+        pytest.param(Policy(), day(4000), Verdict.OVERDUE, id="years old"),
+        pytest.param(Policy(), -day(1), Verdict.FRESH, id="made tomorrow by a wrong clock"),
+        pytest.param(Policy(day(10), day(15)), day(0), Verdict.DUE, id="remind_before above max_age: due at once"),
+        pytest.param(Policy(day(10), day(10)), day(0), Verdict.DUE, id="remind_before equal to max_age: the same"),
+        pytest.param(Policy(day(10), day(0)), day(9), Verdict.FRESH, id="no reminder: fresh to the end"),
+        pytest.param(Policy(day(10), day(0)), day(10), Verdict.OVERDUE, id="no reminder: overdue, and never due"),
     ],
 )
-def test_the_verdict_of_the_built_in_policy(age: timedelta, verdict: Verdict) -> None:
-    """A key is due from 75 days on and overdue from 90 days on."""
-    assert Policy().verdict(AccessKey("AKIAEXAMPLE", "Active", MADE), MADE + age) is verdict
-
-
-@pytest.mark.parametrize(
-    ("max_age", "remind_before", "age", "verdict"),
-    [
-        pytest.param(10, 15, 0, Verdict.DUE, id="remind_before above max_age: due at once, never before it was made"),
-        pytest.param(10, 10, 0, Verdict.DUE, id="remind_before equal to max_age: due at once"),
-        pytest.param(10, 0, 9, Verdict.FRESH, id="no reminder: fresh to the end"),
-        pytest.param(10, 0, 10, Verdict.OVERDUE, id="no reminder: overdue without having been due"),
-    ],
-)
-def test_the_verdict_of_other_policies(max_age: int, remind_before: int, age: int, verdict: Verdict) -> None:
-    """The two bounds follow from max_age and remind_before."""
-    policy = Policy(day(max_age), day(remind_before))
-    assert policy.verdict(AccessKey("AKIAEXAMPLE", "Active", MADE), MADE + day(age)) is verdict
-
-
-def test_the_verdict_does_not_hang_on_the_time_zone() -> None:
-    """The same instant in another zone gets the same verdict."""
-    zone = timezone(timedelta(hours=-9))
+def test_the_verdict(policy: Policy, age: timedelta, verdict: Verdict) -> None:
+    """Due from 75 days on and overdue from 90, if no policy says otherwise; the same instant in whatever zone."""
     key = AccessKey("AKIAEXAMPLE", "Active", MADE)
-    assert Policy().verdict(key, (MADE + day(90)).astimezone(zone)) is Verdict.OVERDUE
-    assert Policy().verdict(key, (MADE + day(90) - SECOND).astimezone(zone)) is Verdict.DUE
+    for zone in (UTC, timezone(timedelta(hours=-9))):
+        assert policy.verdict(key, (MADE + age).astimezone(zone)) is verdict
 
 
 def test_when_a_key_is_due_and_overdue() -> None:
@@ -184,22 +167,19 @@ def test_what_shows_that_somebody_needs_the_key(use: LastUse, evidence: bool) ->
 )
 def test_who_signed_in(arn: str, partition: str, is_user: bool, is_root: bool, user: str) -> None:
     """Partition, kind and user name come from the ARN."""
-    identity = Identity("123456789012", arn)
-    assert (identity.partition, identity.is_user, identity.is_root, identity.user) == (
-        partition,
-        is_user,
-        is_root,
-        user,
-    )
+    who = Identity("123456789012", arn)
+    assert (who.partition, who.is_user, who.is_root, who.user) == (partition, is_user, is_root, user)
 
 
 def test_a_place_is_known_by_its_path_and_profile() -> None:
-    """The kind tells how to write it, not which it is; places sort by path, then profile."""
+    """The kind tells how to write it, not which it is; places sort by path, then profile. A section that no SDK reads
+    cannot be named: it is called by what stands in its brackets."""
     place = Place("/home/a/.aws/config", "work", PlaceKind.CONFIG)
     assert place == Place("/home/a/.aws/config", "work")
     assert hash(place) == hash(Place("/home/a/.aws/config", "work"))
     assert place != Place("/home/a/.aws/config", "play", PlaceKind.CONFIG)
     assert sorted([place, Place("/b", "a"), Place("/home/a/.aws/config", "play")])[1].profile == "play"
+    assert [Place("/x", name).is_read for name in ("work", "[work]")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -216,11 +196,6 @@ def test_a_place_is_known_by_its_path_and_profile() -> None:
 def test_who_is_left_alone(tags: dict[str, str] | None, left_alone: bool) -> None:
     """The tag's key and value are read without regard to case, as IAM reads keys; unknown tags say nothing."""
     assert is_exempt(tags) is left_alone
-
-
-def test_a_section_that_no_sdk_reads_cannot_be_named() -> None:
-    """It is called by what stands in its brackets."""
-    assert [Place("/x", name).is_read for name in ("work", "[work]")] == [True, False]
 
 
 NOTED = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.core.model import AccessKey, LastUse, Place, PlaceKind
+from rotate_my_key.core.model import LastUse, Place, PlaceKind
 from rotate_my_key.core.plan import SETTLE, Note, PlaceState, Step, World, next_step, stranger, to_discard
 from rotate_my_key.core.policy import LIVE, LIVE_SOON, Policy
 from tests.core.worlds import (
@@ -50,75 +50,9 @@ COPIES_KEPT = replace(COPIES, switch_off_at=NOW + timedelta(days=7), delete_at=N
 STRAY = key(OTHER, seconds(29))  # made while the answer was due
 
 
-def decide(facts: World) -> Step:
-    """What comes next, by the built-in policy."""
-    return next_step(facts, Policy(), NOW)
-
-
 def row(name: str, step: Step) -> Callable[..., Any]:
     """What comes next, and then what is so."""
     return lambda *facts, **more: pytest.param(world(*facts, **more), step, id=name)
-
-
-@pytest.mark.parametrize(
-    ("facts", "step"),
-    [
-        row("a due key is rotated", Step.BEGIN)(None, asked=True),
-        row("a fresh key is left alone", Step.DONE)(None, key(OLD), asked=True),
-        row("due means 75 days old", Step.BEGIN)(None, key(OLD, timedelta(days=75)), asked=True),
-        row("a fresh key is rotated by force", Step.BEGIN)(None, key(OLD), asked=True, forced=True),
-        row("what nobody asked for does not begin", Step.DONE)(None),
-        row("a key that is gone is not rotated", Step.DONE)(None, NEW_KEY, asked=True, forced=True),
-    ],
-)
-def test_beginning(facts: World, step: Step) -> None:
-    """A rotation begins if it was asked for and is due or forced."""
-    assert decide(facts) is step
-
-
-@pytest.mark.parametrize(
-    ("facts", "step"),
-    [
-        row("begun in this run: a new key is made", Step.CREATE)(NOTE, begun=True),
-        row("nothing was ever sent: the note is dropped", Step.DROP)(NOTE),
-        row("no place holds the old pair any more: it is kept", Step.BLOCKED)(NOTE, begun=True, home=ELSE),
-        row("but not if its key is gone", Step.DROP)(NOTE, NEW_KEY, home=ELSE),
-        row("one place is enough", Step.CREATE)(NOTE, begun=True, work=ELSE),
-        row("an answer is missing: look for 15 seconds", Step.LOOK)(JUST_SENT),
-        row("also if no place is left", Step.LOOK)(JUST_SENT, home=ELSE),
-        row("nothing showed in 15 seconds: send once more", Step.CREATE)(SENT),
-        row("nothing showed and no place is left: the pair is kept", Step.BLOCKED)(SENT, home=EMPTY),
-        row("nothing is left that could be kept: dropped", Step.DROP)(SENT, home=ELSE, secrets=()),
-        row("a later run goes on where an answer was lost", Step.CREATE)(LOST),
-        row("a key shows: first see whether anybody uses it", Step.LOOK)(SENT, OLD_KEY, STRAY),
-        row("nobody does: it is ours, and goes", Step.DISCARD)(SENT, OLD_KEY, STRAY, unused=[OTHER]),
-        row("somebody does: it is left alone", Step.CREATE)(SENT, OLD_KEY, STRAY, used=[OTHER]),
-        row("at once", Step.DISCARD)(JUST_SENT, OLD_KEY, key(OTHER, seconds(5)), unused=[OTHER]),
-        row("no third key is allowed: dropped", Step.DROP)(NOTE, begun=True, full=True),
-        row("no third key is allowed, and the person gave up an inactive one: it goes", Step.MAKE_ROOM)(
-            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True, full=True
-        ),
-        row("it goes only if AWS has said that there is no room", Step.CREATE)(
-            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True
-        ),
-        row("somebody has switched it on since: the consent does not cover it", Step.DROP)(
-            ROOM, OLD_KEY, key(OTHER), begun=True, full=True
-        ),
-        row("it is gone and there is still no room: dropped", Step.DROP)(ROOM, begun=True, full=True),
-        row("no room, but the list shows one key: the lost one may show yet", Step.LOOK)(
-            LOST, begun=True, full=True, listed_at=NOW - seconds(1)
-        ),
-        row("it did not show in 30 seconds: dropped", Step.DROP)(
-            LOST, begun=True, full=True, first_look=NOW - seconds(30)
-        ),
-        row("the list shows whose the other key is: dropped", Step.DROP)(
-            LOST, OLD_KEY, key(OTHER, timedelta(days=2)), begun=True, full=True
-        ),
-    ],
-)
-def test_making_the_new_key(facts: World, step: Step) -> None:
-    """No wanted key is known yet."""
-    assert decide(facts) is step
 
 
 @pytest.mark.parametrize(
@@ -140,26 +74,62 @@ def test_making_the_new_key(facts: World, step: Step) -> None:
     ],
 )
 def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, object], ours: bool) -> None:
-    """Only the one key that can be nothing but the lost answer is ours; any other is somebody else's."""
+    """Only the one key that can be nothing but the lost answer is ours; without a note nothing was lost."""
     seen = world(note, OLD_KEY, stray, **{"secrets": (), **facts})  # type: ignore[arg-type]
     assert stranger(seen) == (OTHER if ours else None)
-
-
-def test_of_two_unknown_keys_none_is_ours() -> None:
-    """If two keys might be the lost answer, neither is touched."""
-    seen = world(SENT, STRAY, NEW_KEY, secrets=(), unused=[OTHER, NEW])
-    assert stranger(seen) is None
-    assert decide(seen) is not Step.DISCARD
-
-
-def test_without_a_note_no_key_is_a_stranger() -> None:
-    """What a rotation has lost stands in its note."""
-    assert stranger(world(None, OLD_KEY, STRAY)) is None
+    assert stranger(replace(seen, note=None)) is None
 
 
 @pytest.mark.parametrize(
     ("facts", "step"),
     [
+        # A rotation begins if it was asked for and is due or forced.
+        row("a due key is rotated", Step.BEGIN)(None, asked=True),
+        row("a fresh key is left alone", Step.DONE)(None, key(OLD), asked=True),
+        row("due means 75 days old", Step.BEGIN)(None, key(OLD, timedelta(days=75)), asked=True),
+        row("a fresh key is rotated by force", Step.BEGIN)(None, key(OLD), asked=True, forced=True),
+        row("what nobody asked for does not begin", Step.DONE)(None),
+        row("a key that is gone is not rotated", Step.DONE)(None, NEW_KEY, asked=True, forced=True),
+        # No wanted key is known yet.
+        row("begun in this run: a new key is made", Step.CREATE)(NOTE, begun=True),
+        row("nothing was ever sent: the note is dropped", Step.DROP)(NOTE),
+        row("no place holds the old pair any more: it is kept", Step.BLOCKED)(NOTE, begun=True, home=ELSE),
+        row("but not if its key is gone", Step.DROP)(NOTE, NEW_KEY, home=ELSE),
+        row("one place is enough", Step.CREATE)(NOTE, begun=True, work=ELSE),
+        row("an answer is missing: look for 15 seconds", Step.LOOK)(JUST_SENT),
+        row("also if no place is left", Step.LOOK)(JUST_SENT, home=ELSE),
+        row("nothing showed in 15 seconds: send once more", Step.CREATE)(SENT),
+        row("nothing showed and no place is left: the pair is kept", Step.BLOCKED)(SENT, home=EMPTY),
+        row("nothing is left that could be kept: dropped", Step.DROP)(SENT, home=ELSE, secrets=()),
+        row("a later run goes on where an answer was lost", Step.CREATE)(LOST),
+        row("a key shows: first see whether anybody uses it", Step.LOOK)(SENT, OLD_KEY, STRAY),
+        row("nobody does: it is ours, and goes", Step.DISCARD)(SENT, OLD_KEY, STRAY, unused=[OTHER]),
+        row("somebody does: it is left alone", Step.CREATE)(SENT, OLD_KEY, STRAY, used=[OTHER]),
+        row("of two that might be ours none is touched", Step.CREATE)(
+            SENT, STRAY, NEW_KEY, secrets=(), unused=[OTHER, NEW]
+        ),
+        row("at once", Step.DISCARD)(JUST_SENT, OLD_KEY, key(OTHER, seconds(5)), unused=[OTHER]),
+        row("no third key is allowed: dropped", Step.DROP)(NOTE, begun=True, full=True),
+        row("no third key is allowed, and the person gave up an inactive one: it goes", Step.MAKE_ROOM)(
+            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True, full=True
+        ),
+        row("it goes only if AWS has said that there is no room", Step.CREATE)(
+            ROOM, OLD_KEY, key(OTHER, status="Inactive"), begun=True
+        ),
+        row("somebody has switched it on since: the consent does not cover it", Step.DROP)(
+            ROOM, OLD_KEY, key(OTHER), begun=True, full=True
+        ),
+        row("it is gone and there is still no room: dropped", Step.DROP)(ROOM, begun=True, full=True),
+        row("no room, but the list shows one key: the lost one may show yet", Step.LOOK)(
+            LOST, begun=True, full=True, listed_at=NOW - seconds(1)
+        ),
+        row("it did not show in 30 seconds: dropped", Step.DROP)(
+            LOST, begun=True, full=True, first_look=NOW - seconds(30)
+        ),
+        row("the list shows whose the other key is: dropped", Step.DROP)(
+            LOST, OLD_KEY, key(OTHER, timedelta(days=2)), begun=True, full=True
+        ),
+        # A wanted key is known, and not all places hold its pair yet.
         row("staged, not proven in this run: prove", Step.PROVE)(MADE, OLD_KEY, NEW_KEY),
         row("proven: into its places", Step.SWITCH)(MADE, OLD_KEY, NEW_KEY, proven=[NEW]),
         row("a place holds the old pair again: switch again", Step.SWITCH)(
@@ -200,16 +170,7 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
         row("once the list is younger than any run that switched it off", Step.LOOK)(
             UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], listed_at=NOW - seconds(10)
         ),
-    ],
-)
-def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> None:
-    """A wanted key is known, and not all places hold its pair yet."""
-    assert decide(facts) is step
-
-
-@pytest.mark.parametrize(
-    ("facts", "step"),
-    [
+        # No place holds the unwanted pair any more.
         row("what is read from the places must sign in first", Step.CHECK)(MADE, OLD_KEY, NEW_KEY, home=WANTED),
         row("then the old key goes off", Step.DEACTIVATE)(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
         row("one place that holds the new pair is enough", Step.DEACTIVATE)(
@@ -260,16 +221,7 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         row("taken back: the younger, which was there before, stays", Step.FINISH)(
             MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED, work=OWN, checked=[OLD]
         ),
-    ],
-)
-def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
-    """No place holds the unwanted pair any more."""
-    assert decide(facts) is step
-
-
-@pytest.mark.parametrize(
-    ("facts", "step"),
-    [
+        # While no place holds one key, the other is not retired, and no stored pair is removed.
         row("before the switch: both keys stay", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=EMPTY),
         row("the same if another key is there", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=ELSE),
         row("the same if the file is away", Step.BLOCKED)(MADE, OLD_KEY, NEW_KEY, home=AWAY),
@@ -305,16 +257,7 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
             "two keys that became one and are parted again: the other one's pair is kept while no place has it",
             Step.BLOCKED,
         )(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, on=[OLD], checked=[OLD]),
-    ],
-)
-def test_places_that_were_emptied(facts: World, step: Step) -> None:
-    """While no place holds one key, the other is not retired, and no stored pair is removed."""
-    assert decide(facts) is step
-
-
-@pytest.mark.parametrize(
-    ("facts", "step"),
-    [
+        # A time is over at its last instant; a sign-in before the switch does not count for the places.
         row("15 s after a lost answer: send again", Step.CREATE)(replace(NOTE, sent=NOW - SETTLE)),
         row("15 s without the new key in the list: dropped", Step.DROP)(MADE, OLD_KEY, first_look=NOW - SETTLE),
         row("15 s without the new key in the list, as it is taken back: finished", Step.FINISH)(
@@ -330,11 +273,20 @@ def test_places_that_were_emptied(facts: World, step: Step) -> None:
             MADE, OLD_KEY, NEW_KEY, home=WANTED, proven=[NEW]
         ),
         row("the same, before the stored pairs go", Step.CHECK)(MADE, NEW_KEY, home=WANTED, proven=[NEW]),
+        # Nothing waits for a key that is off: what could not take the new one is named at the end.
+        row("somebody switched the old key off: copies follow all the same", Step.FOLLOW)(
+            COPIES, OFF, NEW_KEY, home=WANTED, checked=[NEW]
+        ),
+        row("and it goes: it is of no use to those that could not", Step.DELETE)(
+            COPIES, OFF, NEW_KEY, home=WANTED, checked=[NEW], owed=("a",)
+        ),
+        row("somebody deleted it: copies follow", Step.FOLLOW)(COPIES, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("and that is the end", Step.FINISH)(COPIES, NEW_KEY, home=WANTED, checked=[NEW], owed=("a",)),
     ],
 )
-def test_the_very_moment(facts: World, step: Step) -> None:
-    """A time is over at its last instant; a sign-in before the switch does not count for the places."""
-    assert decide(facts) is step
+def test_what_comes_next(facts: World, step: Step) -> None:
+    """By the built-in policy, whichever way led to these facts."""
+    assert next_step(facts, Policy(), NOW) is step
 
 
 @pytest.mark.parametrize(
@@ -429,23 +381,8 @@ def test_programs_that_follow(note: Note, place: Place, later: timedelta) -> Non
 )
 def test_what_was_asked_to_follow(note: Note, facts: dict[str, Any], step: Step) -> None:
     """Copies take the wanted key once a run, before the other one goes; what could not take it keeps that working."""
-    assert decide(world(note, OLD_KEY, NEW_KEY, home=WANTED, **{"checked": (NEW,), **facts})) is step
-
-
-@pytest.mark.parametrize(
-    ("keys", "owed", "step"),
-    [
-        pytest.param(
-            (OFF, NEW_KEY), None, Step.FOLLOW, id="somebody switched the old key off: they follow all the same"
-        ),
-        pytest.param((OFF, NEW_KEY), ("a",), Step.DELETE, id="and it goes: it is of no use to those that could not"),
-        pytest.param((NEW_KEY,), None, Step.FOLLOW, id="somebody deleted it: the same"),
-        pytest.param((NEW_KEY,), ("a",), Step.FINISH, id="and that is the end"),
-    ],
-)
-def test_nothing_waits_for_a_key_that_is_off(keys: tuple[AccessKey, ...], owed: Any, step: Step) -> None:
-    """What could not take the new key is named at the end."""
-    assert decide(world(COPIES, *keys, home=WANTED, checked=(NEW,), owed=owed)) is step
+    seen = world(note, OLD_KEY, NEW_KEY, home=WANTED, **{"checked": (NEW,), **facts})
+    assert next_step(seen, Policy(), NOW) is step
 
 
 DAY = timedelta(days=1)

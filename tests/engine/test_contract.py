@@ -11,7 +11,7 @@ import pytest
 from rotate_my_key.aws.client import Aws as RealAws
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
-from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Place
+from rotate_my_key.core.model import Credentials, InPlace, Place
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Past
 from rotate_my_key.keyring.store import LocalStaging
@@ -99,37 +99,26 @@ def listed(cloud: Cloud) -> tuple[AccessKey, ...]:
 
 @both
 def test_a_look_tells_who_and_which_keys(cloud: Cloud) -> None:
-    """Signed by the first pair that AWS accepts; the old key is among the keys."""
+    """Signed by the first pair that AWS accepts; the old key is among the keys. Any other is refused."""
     pair = cloud.add()
     look = cloud.account.look([FOREIGN, pair])
     assert look.signer == pair
+    assert cloud.account.identify(pair) == look.identity
     assert look.identity.is_user and look.identity.user == "alice"
     (key,) = look.keys
     assert (key.key_id, key.active) == (pair.key_id, True)
     assert look.now - key.created >= timedelta(days=98)
     assert look.last_use and not look.last_use.is_evidence
     assert cloud.account.now() - look.now < timedelta(minutes=1)
-
-
-@both
-def test_a_look_without_an_accepted_pair_is_refused(cloud: Cloud) -> None:
-    """Unknown to AWS."""
     with pytest.raises(KeyRefused):
         cloud.account.look([FOREIGN])
-
-
-@both
-def test_whose_a_pair_is(cloud: Cloud) -> None:
-    """As a look says; a pair that AWS does not know is refused."""
-    pair = cloud.add()
-    assert cloud.account.identify(pair) == cloud.account.look([pair]).identity
     with pytest.raises(KeyRefused):
         cloud.account.identify(FOREIGN)
 
 
 @both
 def test_a_new_key_is_made_proven_and_listed(cloud: Cloud) -> None:
-    """What CreateAccessKey gives signs in as the same user."""
+    """What CreateAccessKey gives signs in as the same user. There is no third key."""
     pair = cloud.add()
     who = cloud.account.look([pair]).identity
     made, key = cloud.account.create()
@@ -138,14 +127,6 @@ def test_a_new_key_is_made_proven_and_listed(cloud: Cloud) -> None:
     assert cloud.account.prove(made, 3) == who
     cloud.account.sign_with([made, pair])
     assert {key.key_id for key in listed(cloud)} == {pair.key_id, made.key_id}
-
-
-@both
-def test_there_is_no_third_key(cloud: Cloud) -> None:
-    """Two keys a user."""
-    pair = cloud.add()
-    cloud.add()
-    cloud.account.look([pair])
     with pytest.raises(NoRoom):
         cloud.account.create()
 
@@ -259,23 +240,16 @@ def disk(kind: str, tmp_path: Path) -> Disk:
 
 
 @both
-def test_every_pair_is_found(disk: Disk) -> None:
-    """Whatever it is; a place that is empty is none."""
-    disk.put(disk.work, FOREIGN)
-    assert {h.place.profile: h.pair for h in disk.places.pairs()} == {"default": OLD, "work": FOREIGN}
-    disk.put(disk.work, None)
-    assert [h.pair for h in disk.places.pairs()] == [OLD]
-
-
-@both
 def test_a_search_gives_what_is_there_now(disk: Disk) -> None:
-    """The places that hold an id, and each known place whatever it holds."""
+    """The places that hold an id, and each known place whatever it holds; or every pair. An empty place is none."""
     assert disk.held(OLD.key_id) == {"default": OLD, "work": OLD}
     disk.put(disk.work, FOREIGN)
     assert {h.place.profile for h in disk.places.search([OLD.key_id])} == {"default"}
     assert {h.place.profile for h in disk.places.search([FOREIGN.key_id])} == {"work"}
+    assert {h.place.profile: h.pair for h in disk.places.pairs()} == {"default": OLD, "work": FOREIGN}
     disk.put(disk.work, None)
     assert disk.held() == {"default": OLD, "work": None}
+    assert [h.pair for h in disk.places.pairs()] == [OLD]
 
 
 @both
@@ -351,7 +325,7 @@ def notes(kind: str, tmp_path: Path) -> Notes:
 
 @both
 def test_notes_are_made_once_saved_and_removed(notes: Notes) -> None:
-    """A second run that makes the same note learns that one is there."""
+    """A second run that makes the same note learns that one is there; a record that makes no sense is no note."""
     assert (notes.names(), notes.load(NOTE.name)) == ((), None)
     notes.create(NOTE)
     with pytest.raises(TryLater):
@@ -367,11 +341,6 @@ def test_notes_are_made_once_saved_and_removed(notes: Notes) -> None:
     notes.remove(NOTE.name)
     notes.remove(NOTE.name)
     assert notes.names() == ()
-
-
-@both
-def test_a_record_that_makes_no_sense_is_no_note(notes: Notes) -> None:
-    """Unreadable."""
     with pytest.raises(Unreadable):
         notes.decode(b"\0")
 

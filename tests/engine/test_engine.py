@@ -14,18 +14,11 @@ from rotate_my_key.rotation.prepare import RotateOptions, prepare
 from rotate_my_key.rotation.run import Result
 from rotate_my_key.rotation.survey import with_notes
 from rotate_my_key.rotation.unfinished import unfinished
-from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
+from tests.engine.computer import DEFAULT, POLICY, WORK, Computer, point
 from tests.engine.fakes import Aws, FakeAccount
 
 OLD, NEW = Credentials("AKIAOLD", "old secret"), Credentials("AKIANEW", "new secret")
 FOREIGN = Credentials("AKIAFOREIGN00000000X", "of another account")
-
-
-def point(name: str, computer: Computer | None = None, nth: int = 0) -> int:
-    """The number of the nth point of that name in an undisturbed run."""
-    computer = computer or Computer()
-    computer.run()
-    return [number for number, each in enumerate(computer.points.names) if each == name][nth]
 
 
 def only(results: list[Result] | None) -> Result:
@@ -80,7 +73,7 @@ def test_two_keys_become_one_in_a_later_run(computer: Computer) -> None:
     other = Computer()
     for each in (computer, other):
         each.puts(WORK, each.aws.add("alice", timedelta(days=10)))
-    assert only(computer.run(faults={point("write", other): "full"})).problem
+    assert only(computer.run(faults={point("write", computer=other): "full"})).problem
     assert list(computer.aws.there().values()) == ["Active", "Active"]
     computer.run()
     assert set(computer.home.places.values()) == {computer.home.places[WORK]}
@@ -132,33 +125,23 @@ def test_two_lost_answers_are_left_to_the_next_run(computer: Computer) -> None:
     computer.settled()
 
 
-def test_a_key_that_somebody_uses_is_not_taken_for_the_lost_one(computer: Computer) -> None:
-    """Made by another computer in the same second: it stays, and there is no room for ours."""
+@pytest.mark.parametrize("here", [False, True], ids=["somebody uses", "a profile here holds"])
+def test_a_key_in_use_is_not_taken_for_the_lost_one(computer: Computer, here: bool) -> None:
+    """Made in the same second: by another computer, and there is no room for ours; or in the console, and put into a
+    profile, so that it is in use whatever its last use says."""
     at = point("create")
     made: list[Credentials | None] = []
-    results = computer.run(
-        kill_at=at + 1, faults={at: "lost before"}, meet={at: lambda: made.append(computer.makes_a_key(used=True))}
-    )
-    assert results is None
-    computer.aws.pause(100)
-    problem = (computer.run() or [])[-1].problem
-    assert isinstance(problem, NeedsPerson | NoRoom)
-    assert made[0] and computer.aws.there()[made[0].key_id] == "Active"
-
-
-def test_a_key_that_a_profile_here_holds_is_not_taken_for_the_lost_one(computer: Computer) -> None:
-    """Made in the console in the same second, and put into a profile: it is in use, whatever its last use says."""
-    at = point("create")
-    other = Place("/home/alice/.aws/credentials", "other")
 
     def meddle() -> None:
-        computer.puts(other, computer.makes_a_key())
+        made.append(computer.makes_a_key(used=not here))
+        if here:
+            computer.puts(Place("/home/alice/.aws/credentials", "other"), made[0])
 
     assert computer.run(kill_at=at + 1, faults={at: "lost before"}, meet={at: meddle}) is None
     computer.aws.pause(100)
-    computer.run()
-    held = computer.home.places[other]
-    assert isinstance(held, Credentials) and computer.aws.there()[held.key_id] == "Active"
+    problem = (computer.run() or [])[-1].problem
+    assert here or isinstance(problem, NeedsPerson | NoRoom)
+    assert made[0] and computer.aws.there()[made[0].key_id] == "Active"
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -287,7 +270,7 @@ def test_a_key_that_was_switched_off_a_moment_ago_is_switched_on_before_it_is_pu
 def test_a_key_that_the_list_does_not_show_yet_is_the_one_to_restore() -> None:
     """Killed right after the old key was switched off: the list still shows it as active, and not the new one."""
     computer = Computer(Aws(list_lag=8, sign_in_lag=3))
-    assert computer.run(kill_at=point("updated", Computer(Aws(list_lag=8, sign_in_lag=3)))) is None
+    assert computer.run(kill_at=point("updated", computer=Computer(Aws(list_lag=8, sign_in_lag=3)))) is None
     computer.puts(DEFAULT, None)
     computer.restore()
     (new,) = {pair for pair in computer.home.places.values() if pair}

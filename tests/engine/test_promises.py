@@ -6,7 +6,7 @@ What is checked at each point stands in `oracle.py`; what must be true in the en
 import pytest
 
 from rotate_my_key.core.plan import Note
-from tests.engine.computer import DEFAULT, Computer
+from tests.engine.computer import DEFAULT, Computer, point
 from tests.engine.fakes import Aws
 
 POINTS = 75  # more than an ordinary run passes
@@ -20,17 +20,17 @@ WORDS = ["later", "lost", "lost before", "throttled", "denied", "full"]
 )
 def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float, sign_in_lag: float) -> None:
     """One key is left, active, in every place, whenever the first run was killed: the next one is enough."""
-    for point in range(POINTS):
+    for at in range(POINTS):
         computer = Computer(Aws(list_lag, sign_in_lag))
         computer.home.in_place = {DEFAULT.path} if written == "in place" else set()
-        survived = computer.run(kill_at=point) is not None
+        survived = computer.run(kill_at=at) is not None
         computer.aws.pause(1)
         results = computer.run()
         assert results and not any(result.problem for result in results), computer.points.names
         computer.settled()
         if survived:
             break
-    assert 40 < point < POINTS
+    assert 40 < at < POINTS
 
 
 @pytest.mark.parametrize("answers", ["n", "yn", "yyn", "nyn", "nyyn", "yynyyn"])
@@ -45,12 +45,16 @@ def test_a_key_that_flaps_is_put_nowhere_before_it_is_settled(answers: str) -> N
 def test_a_key_that_flaps_is_waited_for_before_the_old_one_goes(answers: str) -> None:
     """An earlier run was killed when the new key was in its places: the next one proves it as if it were new."""
     computer = Computer()
-    at = point(computer, "written", -1)
-    computer.run(kill_at=at)
+    computer.run(kill_at=point("written", -1))
     (new,) = set(computer.aws.there()) - {computer.old.key_id}
     seen: list[str] = []
     computer.aws.keys[new].flaps = answers
-    computer.points.watch = lambda: seen.append(computer.aws.keys[new].flaps) if is_on(computer) else None
+
+    def watch() -> None:
+        if computer.aws.there().get(computer.old.key_id) == "Active":
+            seen.append(computer.aws.keys[new].flaps)
+
+    computer.points.watch = watch
     computer.run()
     computer.settled()
     assert "n" in seen[0] and seen[-1] == "", "the old key was switched off while the new one was refused now and then"
@@ -62,7 +66,7 @@ def test_what_is_read_back_must_sign_in_before_the_old_key_goes(killed: bool) ->
     old one goes on working."""
     computer = Computer(Aws(list_lag=3600))
     computer.aws.pause(4000)
-    at = point(Computer(), "written", -1)
+    at = point("written", -1)
 
     def meddle_now() -> None:
         (new,) = set(computer.aws.there()) - {computer.old.key_id}
@@ -93,23 +97,11 @@ def test_no_note_outlives_the_pair_that_it_names() -> None:
 @pytest.mark.parametrize("word", WORDS)
 def test_any_single_failure_is_survived(word: str) -> None:
     """In the same run or, where the run ends with a problem, in the next one."""
-    for point in range(POINTS):
+    for at in range(POINTS):
         computer = Computer()
-        results = computer.run(faults={point: word})
+        results = computer.run(faults={at: word})
         assert results
         if any(result.problem for result in results):
             computer.aws.pause(30)
             computer.run()
         computer.settled()
-
-
-def point(computer: Computer, name: str, nth: int) -> int:
-    """The number of a point of that name in an undisturbed run of such a computer."""
-    twin = Computer(Aws(computer.aws.list_lag, computer.aws.sign_in_lag))
-    twin.run()
-    return [number for number, each in enumerate(twin.points.names) if each == name][nth]
-
-
-def is_on(computer: Computer) -> bool:
-    """Whether the old key still works."""
-    return computer.aws.there().get(computer.old.key_id) == "Active"
