@@ -3,13 +3,13 @@
 On one laptop the old key is in its places; on a new one it is in none, and goes with its id alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 
 from rotate_my_key.core.errors import Denied, KeyRefused, OtherIdentity, Problem
-from rotate_my_key.core.model import Credentials, Identity, LastUse
+from rotate_my_key.core.model import Credentials, LastUse
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import (
     Elsewhere,
@@ -26,10 +26,9 @@ from rotate_my_key.rotation.incoming import (
 )
 from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
-from tests.engine.fakes import ALICE, Aws, FakeAccount, Killed
+from tests.engine.fakes import ALICE, BOB, Aws, FakeAccount, Killed
 
 MOST = 60  # points; more than either passes
-BOB = Identity("123456789012", "arn:aws:iam::123456789012:user/bob")
 
 
 class Laptop(Computer):
@@ -164,18 +163,11 @@ def test_the_old_key_gives_way() -> None:
     assert names.index("stage") < names.index("new note") < names.index("write") < names.index("update")
 
 
-def test_an_old_key_that_is_switched_off_gives_way() -> None:
-    """As after `fleet enforce`: it is what the profile holds, and it goes."""
+@pytest.mark.parametrize("status", ["Inactive", None], ids=["as after `fleet enforce`", "its id is only in the files"])
+def test_an_old_key_that_does_not_work_gives_way(status: str | None) -> None:
+    """It is what the profile holds, and it goes."""
     laptop = Laptop()
-    laptop.changes(laptop.old.key_id, "Inactive")
-    assert laptop.adopt() is not None
-    laptop.adopted()
-
-
-def test_an_old_key_that_is_gone_gives_way() -> None:
-    """Its id is only in the files."""
-    laptop = Laptop()
-    laptop.changes(laptop.old.key_id, None)
+    laptop.changes(laptop.old.key_id, status)
     assert laptop.adopt() is not None
     laptop.adopted()
 
@@ -194,7 +186,8 @@ def test_a_place_that_cannot_be_written_is_met_before_anything() -> None:
 
 
 def test_the_old_key_goes_after_the_new_one_has_signed_in_as_read() -> None:
-    """Noted, checked as read from its place, switched off, deleted: in that order."""
+    """Noted, checked as read from its place, switched off, deleted: in that order. If somebody has switched the new
+    one off, the old one may be the only one that works: nothing is given up."""
     laptop = NewLaptop()
     outcome = laptop.adopt()
     assert outcome is not None
@@ -202,10 +195,6 @@ def test_the_old_key_goes_after_the_new_one_has_signed_in_as_read() -> None:
     laptop.adopted()
     names = [name for name in laptop.points.names if name in ("stage", "new note", "prove", "update", "delete")]
     assert list(dict.fromkeys(names)) == ["stage", "new note", "prove", "update", "delete"]
-
-
-def test_a_new_key_that_somebody_switched_off_gives_up_nothing() -> None:
-    """Then the old one may be the only one that works."""
     laptop = NewLaptop()
     plan = laptop.plan()
     laptop.changes(laptop.new.key_id, "Inactive")
@@ -225,11 +214,21 @@ def test_without_a_place_that_holds_the_new_key_nothing_is_begun() -> None:
 
 
 def test_what_is_found_elsewhere() -> None:
-    """A key that the user has and no place here holds; not one that is gone, nor ours, nor no name."""
+    """A key that the user has and no place here holds; not one that is gone, nor ours, nor no name. A use counts of
+    anything but iam and sts, after IT made the new key; that it is not known counts, for nobody can say no."""
     laptop = NewLaptop()
-    found = laptop.found()
+    found, made = laptop.found(), laptop.aws.now()
     assert found is not None
     assert (found.key.key_id, found.use) == (laptop.old.key_id, LastUse(None))
+    later = made + timedelta(minutes=1)
+    for use, counts in (
+        (LastUse(None), False),
+        (LastUse(made - timedelta(minutes=1), "s3", "eu-west-1"), False),
+        (LastUse(later, "s3", "eu-west-1"), True),
+        (LastUse(later, "sts", "eu-west-1"), False),
+        (None, True),
+    ):
+        assert Elsewhere(found.key, use).is_in_use_since(made) is counts, use
     assert elsewhere("", laptop.account.look([laptop.new]), laptop.account, laptop.here) is None
     laptop.puts(DEFAULT, laptop.old)
     assert laptop.found() is None
@@ -238,97 +237,49 @@ def test_what_is_found_elsewhere() -> None:
     assert laptop.found() is None
 
 
-def test_what_counts_as_a_use_since() -> None:
-    """Of anything but iam and sts, after IT made the new key; that it is not known counts, for nobody can say no."""
-    laptop = NewLaptop()
-    found, made = laptop.found(), laptop.aws.now()
-    assert found is not None
-    uses = {
-        "none": (LastUse(None), False),
-        "before": (LastUse(made - timedelta(minutes=1), "s3", "eu-west-1"), False),
-        "after": (LastUse(made + timedelta(minutes=1), "s3", "eu-west-1"), True),
-        "our own": (LastUse(made + timedelta(minutes=1), "sts", "eu-west-1"), False),
-        "not known": (None, True),
-    }
-    for name, (use, expected) in uses.items():
-        assert Elsewhere(found.key, use).is_in_use_since(made) is expected, name
-
-
 # What is refused
 
 
-class Identifying(FakeAccount):
-    """An account that tells whose a pair is; `owners` are others' pairs."""
-
-    def __init__(self, laptop: Laptop, owners: Mapping[str, Identity] | None = None) -> None:
-        super().__init__(laptop.aws, laptop.points)
-        self._laptop, self._owners = laptop, owners or {}
-
-    def identify(self, pair: Credentials) -> Identity:
-        """See the port."""
-        if not self._laptop.aws.accepts(pair):
-            raise KeyRefused("AWS does not accept it")
-        return self._owners.get(pair.key_id, ALICE)
-
-
-def way(laptop: Laptop, *held: Credentials, replaces: str = "", owners: Mapping[str, Identity] | None = None) -> Way:
+def way(laptop: Laptop, *held: Credentials, replaces: str = "", others: Sequence[str] = ()) -> Way:
     """Where it would go, if the profile holds these pairs."""
-    account = Identifying(laptop, owners)
-    facts = [(DEFAULT, pair) for pair in held]
     key = Incoming(Origin.DELIVERY, laptop.new, ALICE, "default", replaces)
-    return plan_incoming(key, facts, (), account).way
+    return plan_incoming(key, [(DEFAULT, pair) for pair in held], others, laptop.account).way
 
 
 def test_the_ways() -> None:
-    """Added, there already, or in place of the one that it is to replace."""
+    """Added, there already, or in place of the one that it is to replace; a dead key gives way whatever the delivery
+    says."""
     laptop = Laptop()
+    old = laptop.old
     assert way(laptop) is Way.ADD
     assert way(laptop, laptop.new) is Way.THERE
-    assert way(laptop, laptop.old, replaces=laptop.old.key_id) is Way.REPLACE
-    assert way(laptop, laptop.old, laptop.new, replaces=laptop.old.key_id) is Way.REPLACE
+    assert way(laptop, old, replaces=old.key_id) is Way.REPLACE
+    assert way(laptop, old, laptop.new, replaces=old.key_id) is Way.REPLACE
+    laptop.changes(old.key_id, "Inactive")
+    assert way(laptop, old) is Way.REPLACE
 
 
-def test_a_key_that_it_does_not_replace_is_not_thrown_away() -> None:
-    """It works: the delivery may be old, or another's."""
+def test_what_is_in_use_stays() -> None:
+    """A key that works and that it does not replace: the delivery may be old, or another's; a profile with SSO or a
+    role; and another user's key, even if the delivery names it: whoever wrote it may have lied."""
     laptop = Laptop()
     with pytest.raises(Problem, match=r"holds a working key, .* and the new key from IT replaces \.\.\.XXXX"):
         way(laptop, laptop.old, replaces="AKIAXXXX")
     with pytest.raises(Problem, match="the new key from IT replaces no key"):
         way(laptop, laptop.old)
-
-
-def test_a_dead_key_gives_way_whatever_the_delivery_says() -> None:
-    """Nobody misses it."""
-    laptop = Laptop()
-    laptop.changes(laptop.old.key_id, "Inactive")
-    assert way(laptop, laptop.old) is Way.REPLACE
-
-
-def test_another_users_key_stays() -> None:
-    """Even if the delivery names it: whoever wrote it may have lied."""
-    laptop = Laptop()
-    with pytest.raises(Problem, match="holds a key of bob"):
-        way(laptop, laptop.old, replaces=laptop.old.key_id, owners={laptop.old.key_id: BOB})
-
-
-def test_a_profile_that_signs_in_otherwise_stays() -> None:
-    """SSO or a role."""
-    laptop = Laptop()
     with pytest.raises(Problem, match="signs in with sso"):
-        key = Incoming(Origin.DELIVERY, laptop.new, ALICE, "default")
-        plan_incoming(key, [], ["sso"], Identifying(laptop))
+        way(laptop, others=["sso"])
+    laptop.aws.keys[laptop.old.key_id].owner = BOB
+    with pytest.raises(Problem, match="holds a key of bob"):
+        way(laptop, laptop.old, replaces=laptop.old.key_id)
 
 
-def test_a_delivery_that_names_another_user_is_refused() -> None:
-    """What AWS says counts."""
+def test_whose_a_delivery_is() -> None:
+    """What AWS says counts. A key that is gone was swept, or taken elsewhere: a no is asked again for a while, then
+    said."""
     laptop = Laptop()
     with pytest.raises(OtherIdentity, match="nothing was changed"):
-        check_delivery(laptop.new, BOB, Identifying(laptop), laptop.aws.pause)
-
-
-def test_a_delivery_whose_key_is_gone_is_refused() -> None:
-    """It was swept, or taken elsewhere: a no is asked again for a while, then said."""
-    laptop = Laptop()
+        check_delivery(laptop.new, BOB, laptop.account, laptop.aws.pause)
     laptop.changes(laptop.new.key_id, None)
     with pytest.raises(KeyRefused, match="it was already adopted, or has expired"):
-        check_delivery(laptop.new, ALICE, Identifying(laptop), laptop.aws.pause)
+        check_delivery(laptop.new, ALICE, laptop.account, laptop.aws.pause)

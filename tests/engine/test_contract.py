@@ -11,7 +11,7 @@ import pytest
 from rotate_my_key.aws.client import Aws as RealAws
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
-from rotate_my_key.core.model import Credentials, InPlace, Place
+from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Place
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Past
 from rotate_my_key.keyring.store import LocalStaging
