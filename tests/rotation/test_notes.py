@@ -1,15 +1,16 @@
 """Notes that are damaged, foreign, newer or incomplete, and the second slot."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from rotate_my_key.core.model import Credentials, LastUse
 from rotate_my_key.files.platform import machine_ids
+from tests.cli.terminal import Terminal
 from tests.laptop import AGE, Laptop, new_laptop
 from tests.standin import StandIn
 
@@ -75,37 +76,35 @@ def test_an_unreadable_note_without_a_staged_pair(laptop: Laptop) -> None:
     assert len(laptop.aws.keys("alice")) == 2
 
 
-def test_a_staged_pair_without_a_note(laptop: Laptop) -> None:
-    """The note is made again from what the staged record carries."""
-    stop_at_proof(laptop)
-    remove(laptop, "note")
-    laptop.settled()
-    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 1
-
-
-def test_a_note_without_the_staged_pair(laptop: Laptop) -> None:
-    """A key whose secret is nowhere is removed, and another is made."""
-    stop_at_proof(laptop)
-    remove(laptop, "staged")
-    laptop.settled()
-    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 2
-
-
-def test_a_torn_staged_pair(laptop: Laptop) -> None:
+def tear(laptop: Laptop) -> None:
     """Half of a record is no record."""
-    stop_at_proof(laptop)
     (path,) = laptop.rotations.glob("*.staged")
     data = path.read_bytes()
     path.write_bytes(data[:100] + b" " * (len(data) - 100))
-    laptop.settled()
 
 
-def test_only_the_kept_pair_is_left(laptop: Laptop) -> None:
-    """What a run leaves that was killed before it began: nothing comes of it, and nothing stays of it."""
-    stop_at_proof(laptop)
+def undo_all(laptop: Laptop) -> None:
+    """What a run leaves that was killed before it began."""
     remove(laptop, "note", "staged")
     laptop.aws.delete_key(next(k.key_id for k in laptop.aws.keys("alice") if k.key_id != laptop.old.key_id))
+
+
+LOST: dict[str, tuple[Callable[[Laptop], None], int]] = {
+    "the note, which is made again from what the staged record carries": (lambda laptop: remove(laptop, "note"), 1),
+    "the staged pair: its key is removed": (lambda laptop: remove(laptop, "staged"), 2),
+    "half of the staged pair": (tear, 2),
+    "all but the kept pair, of which nothing comes": (undo_all, 2),
+}
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_a_part_of_it_is_lost(laptop: Laptop, what: str) -> None:
+    """The rotation goes on with the key that was made, or with another; nothing stays of it."""
+    lose, made = LOST[what]
+    stop_at_proof(laptop)
+    lose(laptop)
     laptop.settled()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == made
 
 
 def test_a_note_of_a_newer_version(laptop: Laptop) -> None:
@@ -146,17 +145,21 @@ def test_a_note_of_somebody_elses_rotation(laptop: Laptop, what: str) -> None:
     laptop.settled()
 
 
-def test_a_young_note_of_another_computer(laptop: Laptop) -> None:
-    """A home that two computers share: 75 while the other may be at work, and finished once it cannot be any more."""
+@pytest.mark.parametrize("behind", [0, 660], ids=["", "our clock is slow"])
+def test_a_young_note_of_another_computer(laptop: Laptop, behind: int) -> None:
+    """A home that two computers share: 75 while the other may be at work, which AWS's clock tells, and finished once it
+    cannot be any more."""
     stop_at_proof(laptop)
-    change_note(laptop, host="another-computer", boot="another-start another-machine")
+    laptop.calm(behind)
+    now = laptop.aws._front.world.now()
+    left = change_note(laptop, host="another-computer", boot="another-start another-machine", began=now.isoformat())
     for words in ([], ["undo", "--yes"]):
         done = laptop.run(*words)
         assert done.code == 75 and "another-computer" in done.err and done.err.count("error:") == 1, done.text
         assert "put back" not in done.text
-        assert laptop.works() == laptop.old
-    began = datetime.now(UTC) - timedelta(minutes=11)
-    change_note(laptop, began=began.isoformat(), switch_off_at=began.isoformat(), delete_at=began.isoformat())
+        assert (laptop.works(), note_of(laptop).read_bytes()) == (laptop.old, left)
+    began = (now - timedelta(minutes=11)).isoformat()
+    change_note(laptop, began=began, switch_off_at=began, delete_at=began)
     laptop.settled()
 
 
@@ -194,23 +197,15 @@ def test_killed_while_room_is_made(laptop: Laptop, nth: int) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize(
-    ("age", "hours", "said"),
-    [
-        (
-            AGE * 2,
-            3,
-            "hint: rotate-my-key export, on that computer rotate-my-key import; rotate-my-key delete-key OTHER",
-        ),
-        (
-            AGE / 2,
-            3,
-            "hint: on that computer rotate-my-key export, here: rotate-my-key import; rotate-my-key delete-key OWN",
-        ),
-        (AGE * 2, 24 * 100, "hint: if no other computer has it: rotate-my-key delete-key OTHER"),
-    ],
-    ids=["in use", "in use, and younger", "not used for long"],
-)
+DELETE = "rotate-my-key delete-key"
+IN_USE = {
+    "in use": (AGE * 2, 3, f"rotate-my-key export, on that computer rotate-my-key import; {DELETE} OTHER"),
+    "younger": (AGE / 2, 3, f"on that computer rotate-my-key export, here: rotate-my-key import; {DELETE} OWN"),
+    "not used for long": (AGE * 2, 24 * 100, f"if no other computer has it: {DELETE} OTHER"),
+}
+
+
+@pytest.mark.parametrize(("age", "hours", "said"), IN_USE.values(), ids=IN_USE)
 def test_an_active_second_key_is_never_touched(laptop: Laptop, age: timedelta, hours: int, said: str) -> None:
     """Exit 4 with when and by what it was last used, and how two computers share the younger one; also with
     replace_inactive."""
@@ -219,7 +214,7 @@ def test_an_active_second_key_is_never_touched(laptop: Laptop, age: timedelta, h
     laptop.env["ROTATE_MY_KEY_REPLACE_INACTIVE"] = "yes"
     done = laptop.run()
     assert done.code == 4 and "has a second active key" in done.err and "ago by s3 in eu-west-1)" in done.err, done.text
-    assert said.replace("OTHER", second.key_id).replace("OWN", laptop.old.key_id) in done.err
+    assert "hint: " + said.replace("OTHER", second.key_id).replace("OWN", laptop.old.key_id) in done.err
     for each in (laptop.run("doctor"), laptop.run("rotate", "--dry-run")):
         assert "probably used on another computer" in each.text
     assert laptop.works() == laptop.old
@@ -314,12 +309,10 @@ def test_a_forced_rotation_needs_the_kept_keys_slot(laptop: Laptop) -> None:
     done = laptop.run("rotate", "--yes", "--force")
     assert done.code == 4 and "stays inactive until" in done.err, done.text
     laptop.works()
-    terminal = on_terminal(laptop, "rotate", "--force")
-    terminal.expect("Rotate it\\?")
-    terminal.sendline("y")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 0, terminal.before
+    terminal = Terminal(["rotate", "--force"], laptop.environment(), laptop.home)
+    terminal.answer("Rotate it?", "y\r")
+    screen = terminal.end()
+    assert screen.code == 0, screen.text
     laptop.settled()
     assert laptop.old.key_id not in {key.key_id for key in laptop.aws.keys("alice")}
 
@@ -350,12 +343,6 @@ def test_two_notes_at_once(laptop: Laptop) -> None:
     assert laptop.pair("bob").key_id == laptop.aws.keys("bob")[0].key_id != bob.key_id
     laptop.works()
     laptop.tidy()
-
-
-def on_terminal(laptop: Laptop, *args: str) -> "pexpect.spawn[bytes]":
-    """The program in a terminal."""
-    command, *rest = laptop.command(args)
-    return pexpect.spawn(command, rest, env=laptop.environment({"TERM": "dumb"}), timeout=30)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
