@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -33,11 +32,6 @@ class NewLaptop(Laptop):
         path = self.home / name
         path.write_text(text or f"{HEAD}\r\n{self.old.key_id},{self.old.secret}\r\n", encoding="utf-8")
         return str(path)
-
-    def killed(self, call: str, *words: str) -> None:
-        """The command is killed during that call."""
-        self.at(call, 1, lambda call: self.signal())
-        assert self.run(*words).code == -signal.SIGKILL
 
     def piped(self, text: str, *words: str) -> "subprocess.CompletedProcess[str]":
         """The command with something at standard input."""
@@ -145,11 +139,9 @@ def test_what_is_pasted_at_the_hidden_prompt(laptop: NewLaptop, answers: list[st
     assert laptop.old.secret not in done.stream
 
 
-CALLS = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetCallerIdentity")
-
-
 def test_taken_twice_it_says_that_the_key_was_replaced(laptop: NewLaptop) -> None:
-    """The second time nothing changes, at AWS or here; --json says so in an object."""
+    """The second time nothing changes, at AWS or here; --json says so in an object. It is no success for a profile
+    without a key (exit 1, and where the new one is), nor once AWS refuses what the profile holds: exit 5."""
     words = ("adopt", laptop.csv(), "--yes")
     assert laptop.run(*words).code == 0
     before, held = laptop.file.read_bytes(), laptop.held()
@@ -159,24 +151,10 @@ def test_taken_twice_it_says_that_the_key_was_replaced(laptop: NewLaptop) -> Non
     assert held is not None and held.key_id[-4:] in again.out
     assert json.loads(laptop.run(*words, "--json").out) == {"version": 1, "keys": [], "after_rotate": []}
     assert laptop.is_settled()
-
-
-def test_taken_twice_into_a_profile_without_a_key_is_no_success(laptop: NewLaptop) -> None:
-    """The key is dead, and the profile that was named has none: exit 1, and where the new one is."""
-    words = ("adopt", laptop.csv(), "--yes")
-    assert laptop.run(*words).code == 0
     again = laptop.run(*words, "-p", "work")
     assert again.code == 1
     assert "was already adopted here and replaced; profile work holds no key" in again.err
     assert "hint: rotate-my-key status" in again.err
-
-
-def test_taken_twice_after_the_new_key_died_is_no_success(laptop: NewLaptop) -> None:
-    """What the profile holds now is refused: exit 5, not "nothing to do"."""
-    words = ("adopt", laptop.csv(), "--yes")
-    assert laptop.run(*words).code == 0
-    held = laptop.held()
-    assert held is not None
     laptop.aws.delete_key(held.key_id)
     again = laptop.run(*words)
     assert again.code == 5, again.out + again.err
@@ -297,17 +275,22 @@ def test_a_pair_is_added_where_there_is_none(before: bytes, after: bytes) -> Non
     assert insert_pair(ProfileFile(before, "f", PlaceKind.CREDENTIALS), "work", PAIR) == after.replace(b"{}", written)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "end "])
-def test_odd_names_are_refused(name: str) -> None:
-    """A name that would change what other lines mean."""
-    with pytest.raises(Problem):
-        insert_pair(ProfileFile(b"", "f", PlaceKind.CREDENTIALS), name, PAIR)
+NO_NAME = "is no name for a profile"  # it would change what other lines mean
 
 
-def test_a_profile_with_half_a_key_is_left_alone() -> None:
-    """Somebody began to write it."""
-    with pytest.raises(Problem, match="holds a key already"):
-        insert_pair(ProfileFile(b"[work]\naws_secret_access_key = another\n", "f", PlaceKind.CREDENTIALS), "work", PAIR)
+@pytest.mark.parametrize(
+    ("name", "before", "said"),
+    [
+        *((name, "", NO_NAME) for name in ("", " ", "a\nb", "end ")),
+        ("work", "aws_secret_access_key = another", "holds a key already"),  # somebody began to write it
+        # It would make a temporary pair of the key that is put beside it.
+        ("work", "aws_session_token = t", "FILE, line 2 gives profile work a session token"),
+    ],
+)
+def test_what_takes_no_pair(name: str, before: str, said: str) -> None:
+    """It is left alone, and named."""
+    with pytest.raises(Problem, match=said):
+        insert_pair(ProfileFile(f"[work]\n{before}\n".encode(), "FILE", PlaceKind.CREDENTIALS), name, PAIR)
 
 
 @pytest.mark.parametrize("token", ["aws_session_token =\n", "aws_security_token=\nregion = eu-west-1\n"])
@@ -317,12 +300,6 @@ def test_an_empty_session_token_is_no_obstacle(token: str) -> None:
     after = insert_pair(ProfileFile(before, "FILE", PlaceKind.CREDENTIALS), "default", PAIR)
     assert ProfileFile(after, "FILE", PlaceKind.CREDENTIALS).pair("default") == PAIR
     assert after.endswith(token.encode())
-
-
-def test_a_session_token_that_is_left_is_named() -> None:
-    """It would make a temporary pair of the key that is put beside it."""
-    with pytest.raises(Problem, match="FILE, line 2 gives profile default a session token"):
-        insert_pair(ProfileFile(b"[default]\naws_session_token = t\n", "FILE", PlaceKind.CREDENTIALS), "default", PAIR)
 
 
 @pytest.mark.parametrize("command", ["adopt", "rotate"])

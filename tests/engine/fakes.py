@@ -499,14 +499,13 @@ class FakeProgress:
 
     def __init__(self) -> None:
         self.doings: list[Step] = []
-        self.dids: list[Did] = []
         self.warnings: list[str] = []
 
     def doing(self, step: Step, note: Note | None) -> None:
         self.doings.append(step)
 
     def did(self, did: Did) -> None:
-        self.dids.append(did)
+        pass
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
