@@ -86,12 +86,7 @@ def _tagged(text: str) -> str:
 def onboarding(settings: Settings, install: str, reminders: Sequence[str]) -> list[Part]:
     """The whole page. `install` is what people type to install; `reminders` are the reminder's own lines for a key that
     is due and for one that is overdue."""
-    beginning, rotating, remembering = (
-        _beginning(settings, install),
-        _rotating(settings),
-        _remembering(settings, reminders),
-    )
-    return [*beginning, *rotating, *remembering, *_helping(settings.contact)]
+    return [*_beginning(settings, install), *_rotating(settings), *_ending(settings, reminders)]
 
 
 def _beginning(facts: Settings, install: str) -> list[Part]:
@@ -154,8 +149,13 @@ def _rotating(facts: Settings) -> list[Part]:
     ]
 
 
-def _remembering(facts: Settings, reminders: Sequence[str]) -> list[Part]:
+def _ending(facts: Settings, reminders: Sequence[str]) -> list[Part]:
     snooze = f"To snooze it for a while: {code('rotate-my-key reminder snooze 3d')}"
+    leaked = f"Do it now, then tell {facts.contact or 'us'}. Nobody gets into trouble for reporting a leak."
+    wrong = (
+        f"{code('rotate-my-key doctor')} finds problems and shows how to fix them. Your settings: "
+        f"{code('rotate-my-key config show')}{f'. Anything else: {facts.contact}' if facts.contact else '.'}"
+    )
     return [
         ("h2", ["Be reminded"]),
         ("pre", ["rotate-my-key reminder install"]),
@@ -164,16 +164,6 @@ def _remembering(facts: Settings, reminders: Sequence[str]) -> list[Part]:
         *([("p", [snooze])] if facts.snooze else []),
         ("p", ["Or rotate automatically every day, if only this computer uses the key:"]),
         ("pre", ["rotate-my-key schedule install"]),
-    ]
-
-
-def _helping(contact: str) -> list[Part]:
-    leaked = f"Do it now, then tell {contact or 'us'}. Nobody gets into trouble for reporting a leak."
-    wrong = (
-        f"{code('rotate-my-key doctor')} finds problems and shows how to fix them. Your settings: "
-        f"{code('rotate-my-key config show')}{f'. Anything else: {contact}' if contact else '.'}"
-    )
-    return [
         ("h2", ["If a key may have leaked"]),
         ("pre", ["rotate-my-key rotate --force --keep-old 0 --overlap 0"]),
         ("p", [leaked]),

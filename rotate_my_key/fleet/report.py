@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..core.errors import WrongUsage
@@ -47,8 +47,6 @@ from .judge import (
 from .messages import day, used
 from .model import AccountSurvey, AwsAccount, FleetUser, Owner
 from .survey import first_code
-
-T = TypeVar("T")
 
 
 class ReportOrigin(NamedTuple):
@@ -259,11 +257,14 @@ def make(
 
 def values(report: KeyReport) -> dict[str, Any]:
     """All of it: every account, every key."""
+    settings = report.settings
+    ages = {"max_age": settings.policy.max_age, "remind_before": settings.policy.remind_before}
+    limits = {name: format_duration(age) for name, age in (*ages.items(), ("unused_after", settings.unused_after))}
     return {
         "at": stamp(report.now),
         **report.origin._asdict(),
         "program": __version__,
-        "limits": _limits(report.settings),
+        "limits": {"where": settings.where, "fingerprint": settings.fingerprint, **limits},
         "counts": dict(report.counts),
         "benchmark": f"{BENCHMARK} {VERSIONS[0]}",
         "controls": [_control(*each) for each in report.figures.items()],
@@ -274,13 +275,6 @@ def values(report: KeyReport) -> dict[str, Any]:
         "keys": _Each(report.rows, _key),
         **({} if report.recalls is None else {"recalls": [_recall(curve) for curve in report.recalls]}),
     }
-
-
-def _limits(settings: FleetSettings) -> dict[str, str]:
-    ages = {"max_age": settings.policy.max_age, "remind_before": settings.policy.remind_before}
-    ages["unused_after"] = settings.unused_after
-    said = {name: format_duration(age) for name, age in ages.items()}
-    return {"where": settings.where, "fingerprint": settings.fingerprint, **said}
 
 
 def _control(control: Control, figure: Figure) -> dict[str, Any]:
@@ -338,7 +332,7 @@ def _sign_in(each: SignIn) -> dict[str, Any]:
 class _Each(list[dict[str, Any]]):
     """What is told of each, made when the JSON encoder or the page comes to it: thousands at once would take 15 MB."""
 
-    def __init__(self, found: Sequence[T], told: Callable[[T], dict[str, Any]]) -> None:
+    def __init__(self, found: Sequence[Any], told: Callable[[Any], dict[str, Any]]) -> None:
         super().__init__()
         self._found, self._told = found, told
 

@@ -81,16 +81,14 @@ def stoppable(app: App, what: str = "the next run finds what was begun") -> Iter
         raise Interrupted(f"stopped ({what})", again(app)) from None
 
 
-FILE = "fleet.lock"  # in the state dir
-AUDIT = "fleet-audit.jsonl"  # there too
-_WAIT = 180.0  # seconds, as `rotate` waits
 _SESSION = 12 * 3600  # seconds that an MFA session lasts: a run over hundreds of accounts is not to ask twice
 
 
-def alone(app: App, wait: float = _WAIT) -> None:
-    """Hold the lock until the command ends; waits for it. Raises TryLater if another run has it for longer."""
+def alone(app: App, wait: float = 180.0) -> None:
+    """Hold the lock until the command ends; waits for it so many seconds, as `rotate` waits. Raises TryLater if another
+    run has it for longer."""
     make_private_dir(app.paths.state_dir)
-    path = os.path.join(app.paths.state_dir, FILE)
+    path = os.path.join(app.paths.state_dir, "fleet.lock")
     lock = Lock(path, wait, lambda: app.say("another fleet run is in progress, waiting for it"))
     try:
         click.get_current_context().with_resource(lock)
@@ -169,12 +167,19 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
         advice = f"did you mean {near}?" if near else there
         raise WrongUsage(f"there is no profile {named}; {advice}", "aws configure list-profiles")
     auth = signs or profile or ""
+
+    def serials() -> list[Serial]:
+        from ...profiles.which import named_profile
+        from ..wiring import mfa_serials
+
+        return mfa_serials(_files(app), auth or named_profile(app.env)[0], app.settings)
+
     return FleetSigner(
         profile=profile or signs,
         auth=auth,
         ask=lambda whose, serial: person.code(whose, serial, ""),
         sessions=MfaSessions(person, _SESSION),
-        serials=lambda: _serials(app, auth),
+        serials=serials,
     )
 
 
@@ -184,17 +189,12 @@ def _files(app: App) -> ProfilePaths:
     return ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
 
 
-def _serials(app: App, profile: str) -> list[Serial]:
-    from ...profiles.which import named_profile
-    from ..wiring import mfa_serials
-
-    return mfa_serials(_files(app), profile or named_profile(app.env)[0], app.settings)
-
-
 def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
     """Where a command that changes keys writes down what it does: as the settings say, else a file in the state dir."""
     make_private_dir(app.paths.state_dir)
-    return assembly.audit(command, os.urandom(3).hex(), private_file(os.path.join(app.paths.state_dir, AUDIT)))
+    return assembly.audit(
+        command, os.urandom(3).hex(), private_file(os.path.join(app.paths.state_dir, "fleet-audit.jsonl"))
+    )
 
 
 def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> bool:

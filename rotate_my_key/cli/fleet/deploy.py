@@ -12,7 +12,6 @@ from ...core.hints import Hint
 from ...fleet import deploy
 from ...fleet import onboarding as pages
 from ...reminder.state import KEY, Item, line
-from ...settings import Settings
 from ..app import App
 
 _DAY = 86400
@@ -60,14 +59,9 @@ def onboarding(app: App, *, as_html: bool, install: str | None) -> None:
         origin = settings.origin[name]
         if origin.source not in ("built-in", "") and not origin.source.startswith(app.paths.site_file):
             app.say(f"note: {name} = {origin.text} comes from {origin.source}, not from the site's settings")
-    parts = pages.onboarding(settings, install or "", _reminders(settings))
-    app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)
-
-
-def _reminders(settings: Settings) -> list[str]:
-    """What the reminder says of a key that is due, and of one that is three days overdue."""
     now, limit = int(time.time()), int(settings.max_age.total_seconds())
     due = int(max(settings.max_age - settings.remind_before, timedelta(0)).total_seconds())
-    ages = [due, limit + 3 * _DAY] if due < limit else [limit + 3 * _DAY]
+    ages = [due, limit + 3 * _DAY] if due < limit else [limit + 3 * _DAY]  # due, and three days overdue
     items = [Item(KEY, "AKIA", ("default",), 0, now - age + limit, now - age) for age in ages]
-    return [line([item], limit, now, "default") for item in items]
+    parts = pages.onboarding(settings, install or "", [line([item], limit, now, "default") for item in items])
+    app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)

@@ -145,11 +145,17 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
     maker = keymaker(assembly, context.settings, audit, time.sleep)
 
     def told(each: ActionResult | Skipped) -> None:
-        if isinstance(each, ActionResult):
-            app.say(_result_text(each))
-        else:
+        """One line while it happens."""
+        if isinstance(each, Skipped):
             key_id = mask(each.key.key_id or "") if each.key else ""
             app.say(f"  {key_id} of {each.user.name}: skipped: {each.why}")
+            return
+        what, state, did = _about(each.act, each.account), each.state.value, _DID[each.act.kind.value][0]
+        said = "; ".join(part for part in (each.note, each.problem.message if each.problem else "") if part)
+        if state == "done":
+            app.say(f"  {what}: {did}" + (f" ({said})" if said else ""))
+        else:
+            app.say(f"  {what}: {'maybe' if state == 'unknown' else 'NOT'} {did}: {said}")
 
     def check() -> None:
         try:
@@ -215,15 +221,6 @@ def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
     lines += [f"  {number(untold, 'action')}: the owner cannot be notified: {NO_CHANNEL}"] if untold else []
     lines += [f"  {number(len(over), 'more action')} left to later runs: {over[0].why}"] if over else []
     return ["Skipped:", *lines] if lines else []
-
-
-def _result_text(result: ActionResult) -> str:
-    """One line while it happens."""
-    what, state, did = _about(result.act, result.account), result.state.value, _DID[result.act.kind.value][0]
-    said = "; ".join(part for part in (result.note, result.problem.message if result.problem else "") if part)
-    if state == "done":
-        return f"  {what}: {did}" + (f" ({said})" if said else "")
-    return f"  {what}: {'maybe' if state == 'unknown' else 'NOT'} {did}: {said}"
 
 
 def enforced_text(outcome: EnforceResult) -> str:

@@ -64,7 +64,7 @@ def recall(
         raise Gone("nobody there has an access key", fleet(app, "report", "--all"))
     done = engine.plan_recall(found, wanted, now)
     if not as_json or not (yes or dry_run):
-        app.say("\n".join([*_plan_text(done, wanted, now), *_unenforced(done, settings, wanted)]))
+        app.say("\n".join(_plan_text(done, wanted, now, settings)))
     acts = [each for each in done if each.value or each.state is RecallState.UNDONE]
     untold, unkept = list[Problem](), list[Problem]()
     if acts and not dry_run:
@@ -126,7 +126,9 @@ def _scope(user: str, owner: str, account: tuple[str, ...], *, every: bool) -> R
     return RecallScope(account, user, owner)
 
 
-def _plan_text(planned: Sequence[RecalledUser], recall: Recall | None, now: datetime) -> Iterator[str]:
+def _plan_text(
+    planned: Sequence[RecalledUser], recall: Recall | None, now: datetime, settings: FleetSettings
+) -> Iterator[str]:
     if recall:
         yield f"To be replaced by {clock(recall.by, now)} ({recall.reason}):"
     else:
@@ -149,6 +151,10 @@ def _plan_text(planned: Sequence[RecalledUser], recall: Recall | None, now: date
         yield f"Skipped: {each.found.user.name} in {each.found.account}: exempt ({each.found.exempt})"
     if len(exempt) > _LISTED:
         yield f"Skipped as exempt: {len(exempt) - _LISTED:,} more"
+    marked = (each.found.account for each in planned if each.state in (RecallState.RECALLED, RecallState.AGAIN))
+    left = sorted({str(each) for each in marked if recall and each.number not in settings.enforce.accounts})
+    if left:
+        yield f"note: nothing is deactivated in {some(left)}, which [enforce] accounts does not list"
 
 
 def _done_text(
@@ -165,14 +171,6 @@ def _done_text(
         f"To see who has done so: {fleet(app, 'report')} --recalls\n"
         f"To undo: {app.again('--undo', but=('by', 'reason', 'yes', 'as_json'))}"
     )
-
-
-def _unenforced(planned: Sequence[RecalledUser], settings: FleetSettings, recall: Recall | None) -> Iterator[str]:
-    """In which accounts `enforce` switches nothing off."""
-    marked = (each.found.account for each in planned if each.state in (RecallState.RECALLED, RecallState.AGAIN))
-    left = sorted({str(each) for each in marked if recall and each.number not in settings.enforce.accounts})
-    if left:
-        yield f"note: nothing is deactivated in {some(left)}, which [enforce] accounts does not list"
 
 
 def _json(

@@ -54,7 +54,10 @@ def revoke(
         held, key = own
         signs = f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run"
         warn(app, f"{signs}. It is deactivated last, and only somebody else can reactivate it")
-    question = f"Deactivate {works}" if (works := _working(found)) else ""
+    keys = sum(key.active for each in found for key in each.user.keys)
+    # An account that could not be looked at may have some.
+    works = number(keys, "key") if keys else "all keys" if any(each.problem for each in found) else ""
+    question = f"Deactivate {works}" if works else ""
     if sign_in:
         ends = f"delete the console password and end the sessions of {user}"
         question = f"{question}, {ends}" if works else ends.capitalize()
@@ -72,13 +75,6 @@ def revoke(
     _warn_notes(app, done)
     _tell(app, tools, done, why)
     return code
-
-
-def _working(found: Sequence[UserLook]) -> str:
-    """What is to be switched off, in words; an account that cannot be looked at may have some. "" for nothing."""
-    if keys := sum(key.active for each in found for key in each.user.keys):
-        return number(keys, "key")
-    return "all keys" if any(each.problem for each in found) else ""
 
 
 _ROLES = "For sessions of roles that they assumed, revoke them for each role (IAM, Roles, Revoke sessions)."
