@@ -324,7 +324,7 @@ class _AccountLook:
         except Gone:
             return Details(None)
         except Problem as problem:
-            self._passing(problem)
+            self.later = problem if isinstance(problem, TryLater) else self.later
             if isinstance(problem, TryLater) or self.source is SurveySource.LISTS:
                 return self._unlooked(user, problem)
             trouble = problem
@@ -345,12 +345,8 @@ class _AccountLook:
         except Gone:
             raise
         except Problem as problem:
-            self._passing(problem)
+            self.later = problem if isinstance(problem, TryLater) else self.later
             return user
-
-    def _passing(self, problem: Problem) -> None:
-        """Remember a problem that will pass."""
-        self.later = problem if isinstance(problem, TryLater) else self.later
 
     def _with_keys(self, user: FleetUser) -> FleetUser:
         listed = self.directory.keys(user.name)
@@ -360,7 +356,6 @@ class _AccountLook:
         return replace(user, keys=tuple(keys))
 
     def _last_use(self, key_id: str) -> LastUse | None:
-        """GetAccessKeyLastUsed; None for unknown."""
         if self.unanswered >= _UNANSWERED:
             return None
         use = self.directory.last_use(key_id)

@@ -184,14 +184,10 @@ def plan_text(plan: EnforcePlan, now: datetime) -> str:
     acts = number(len(plan.acts), "action")
     if plan.closed and not nowhere and plan.acts:
         lines.append(f"No key is changed now: {plan.closed}.")
-        acts = f"0 actions now, {_waiting(len(plan.acts))}"
+        acts = f"0 actions now, {len(plan.acts):,} waiting for the allowed hours"
     looked = f"{number(plan.users, 'user')} in {number(plan.accounts, 'account')}"
     lines.append(f"{looked}: {number(len(plan.notices), 'notice')}, {acts}.")
     return "\n".join(lines)
-
-
-def _waiting(count: int) -> str:
-    return f"{count:,} waiting for the allowed hours"
 
 
 def _coming(act: Act, now: datetime) -> str:
@@ -232,7 +228,7 @@ def enforced_text(outcome: EnforceResult) -> str:
     hours = sum(each.rule is SkipRule.HOURS for _, each in outcome.spared)
     if hours:
         acted = ended.total() > ended["notify"]
-        parts = [", ".join(words), "" if acted else "0 actions now", _waiting(hours)]
+        parts = [", ".join(words), "" if acted else "0 actions now", f"{hours:,} waiting for the allowed hours"]
         return f"{', '.join(filter(None, parts))}."
     return f"{', '.join(words).capitalize() or 'Nothing to do'}."
 

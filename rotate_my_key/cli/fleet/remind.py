@@ -17,7 +17,6 @@ from ...fleet.assembly import Assembly
 from ...fleet.handover import finder
 from ...fleet.judge import Row
 from ...fleet.messages import Channels, Letter, Renderer, rehearse
-from ...fleet.model import Owner
 from ...fleet.notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark, alike, some
 from ...fleet.notify import Unset, channels_of
 from ...fleet.remind import RemindContext, RemindResult, prepare, preview
@@ -141,10 +140,6 @@ def _over(letters: Iterable[Letter]) -> str:
     return join(dict.fromkeys(letter.channel.name for letter in letters))
 
 
-def _who(owner: Owner) -> str:
-    return owner.address or owner.name
-
-
 def _question_text(outcome: RemindResult, plan: NoticePlan) -> str:
     lines = [_found(outcome.digest)]
     owners = [letter for letter, _ in outcome.letters if letter.planned and not letter.escalation]
@@ -169,7 +164,10 @@ def _preview_text(outcome: RemindResult, plan: NoticePlan) -> str:
         message = letter.message
         to = f" to {message.to}" if message.to else ""
         parts.append(f"--- via {letter.channel.name}{to}\nSubject: {message.subject}\n\n{message.text}")
-    parts += [f"--- {_who(each.notice.owner)} was notified recently and is skipped\n" for each in plan.quiet]
+    parts += [
+        f"--- {each.notice.owner.address or each.notice.owner.name} was notified recently and is skipped\n"
+        for each in plan.quiet
+    ]
     return "\n".join([*parts, f"Nothing was sent. {_found(outcome.digest)}"])
 
 
@@ -177,8 +175,8 @@ def _reminded_text(outcome: RemindResult) -> str:
     digest = outcome.digest
     lines = [_found(digest)]
     for notice in digest.told[:_LISTED]:
-        keys = number(len(notice.keys), "key")
-        lines.append(f"  notified {_who(notice.owner)} about {keys} (notice {notice.number})")
+        who, keys = notice.owner.address or notice.owner.name, number(len(notice.keys), "key")
+        lines.append(f"  notified {who} about {keys} (notice {notice.number})")
     if len(digest.told) > _LISTED:
         lines.append(f"  and {number(len(digest.told) - _LISTED, 'other owner')} (--json lists all)")
     digests = [letter for letter, problem in outcome.letters if letter.planned is None and not problem]

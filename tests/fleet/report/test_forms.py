@@ -145,21 +145,19 @@ def test_the_page_escapes_what_others_wrote(report: Make, accounts: list[FakeDir
     assert "&lt;b&gt;Team&lt;/b&gt;" in text
 
 
-def test_the_page_needs_nothing_else(report: Make) -> None:
-    """No script, no link, no picture; and a policy that forbids all of it."""
-    text = page(report(), every=True)
-    assert "default-src 'none'" in text
-    assert not re.findall(r"https?://|<script|<link|<img|@import|url\(", text)
-
-
 def test_the_page_shows_what_needs_attention(report: Make) -> None:
-    """The others are counted; with `every` they are shown."""
+    """The others are counted; with `every` they are shown. It needs nothing else: no script, no link, no picture; and a
+    policy that forbids all of it. Who does not see the charts is told every number."""
     text, whole = page(report()), page(report(), every=True)
     names = ["root", "oldest", "overdue", "due", "unused", "svc-build"]
     assert users(text, "keys") == names
     assert "2 more keys without need for action" in text
     assert users(whole, "keys") == [*names[:5], "fresh", "svc-build", "off"]
     assert "without need" not in whole
+    assert "default-src 'none'" in whole
+    assert not re.findall(r"https?://|<script|<link|<img|@import|url\(", whole)
+    assert 'aria-label="Verdicts. root: 1; overdue: 2; due: 1; fresh: 2; exempt: 1; inactive: 1"' in text
+    assert "Ages of active keys, without root. 0-30d: 1; 30-60d: 1; 60-75d: 0; 75-90d: 1; 90-180d: 1;" in text
 
 
 def section(text: str, name: str) -> str:
@@ -304,25 +302,15 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
     assert (caught.value.message, caught.value.hint) == (f"old.json {said}", "rotate-my-key fleet report --json")
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "2026-12-01T00:00:00", "soon"])
-def test_a_report_of_no_possible_day_is_refused(report: Make, at: str) -> None:
-    """One that no calendar shows, or without a zone."""
-    with pytest.raises(WrongUsage, match="is not a report"):
-        earlier(report, at=at)
-
-
-def test_a_report_of_the_first_format_is_read(report: Make) -> None:
-    """It had no figures of passwords and MFA; what it had is compared."""
-    first = [{"number": "1.14", "title": "x", "keys": 3}]
-    assert earlier(report, controls=first).failed == {}
-    assert page(report(earlier=earlier(report, controls=first)))
-
-
-def test_charts_say_the_same_in_words(report: Make) -> None:
-    """Who does not see them is told every number."""
-    text = page(report())
-    assert 'aria-label="Verdicts. root: 1; overdue: 2; due: 1; fresh: 2; exempt: 1; inactive: 1"' in text
-    assert "Ages of active keys, without root. 0-30d: 1; 30-60d: 1; 60-75d: 0; 75-90d: 1; 90-180d: 1;" in text
+def test_what_an_earlier_report_may_be(report: Make) -> None:
+    """Of a day that a calendar shows, and with a zone. The first format had no figures of passwords and MFA; what it
+    had is compared."""
+    for at in ("0001-01-01T00:00:00+14:00", "2026-12-01T00:00:00", "soon"):
+        with pytest.raises(WrongUsage, match="is not a report"):
+            earlier(report, at=at)
+    first = earlier(report, controls=[{"number": "1.14", "title": "x", "keys": 3}])
+    assert first.failed == {}
+    assert page(report(earlier=first))
 
 
 def _colours(css: str) -> dict[str, str]:
