@@ -231,8 +231,7 @@ class AwsOrganization:
         return tuple(account for account, active, _ in entries if active)
 
     def within(self, unit: str) -> set[str]:
-        """ListAccountsForParent of an organizational unit, or of the root, and of all units below: account numbers.
-        Raises Gone, Denied."""
+        """ListAccountsForParent of a unit, or the root, and all units below: account numbers. Raises Gone, Denied."""
         found = {str(each["Id"]) for each in self._of("ListAccountsForParent", "Accounts", dict, ParentId=unit)}
         for below in self._of("ListOrganizationalUnitsForParent", "OrganizationalUnits", dict, ParentId=unit):
             found |= self.within(str(below["Id"]))

@@ -30,8 +30,7 @@ _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(?:user/.+|root)", re.DOTALL)
 
 
 class ReportEntry(NamedTuple):
-    """A row: the user with the keys that it tells of, and whether there are `more` of them, or older ones than it
-    says."""
+    """A row: the user with the keys that it tells of, and whether there are `more`, or older ones than it says."""
 
     user: FleetUser
     more: bool
@@ -45,8 +44,7 @@ _Row = Mapping[str, str]  # by column
 
 
 def entries(text: str, account: str) -> Iterator[ReportEntry]:
-    """Read a report of the account with this number. Raises Problem naming the line for what cannot be read: no row is
-    passed over in silence."""
+    """Read a report of the account with this number. Raises Problem naming the line that cannot be read."""
     rows = csv.reader((line[0] for line in _LINE.finditer(text)), strict=True)  # a StringIO would take 4 bytes a letter
     try:
         head = [name.strip() for name in next(rows, [])]

@@ -126,8 +126,7 @@ class Exemption(NamedTuple):
 
 
 def exempt(user: FleetUser, rules: Exempt, members: Members | None, today: date) -> Exemption | None:
-    """Why a user is left alone, None if they are not. Root never is. `members` are the users of the groups in
-    `rules`."""
+    """Why a user is left alone, if they are. Root never is. `members` are the users of the groups in `rules`."""
     if user.is_root:
         return None
     if said := next(_holding(user, rules, members), None):
@@ -236,8 +235,7 @@ def unreadable(user: FleetUser, settings: FleetSettings, members: Members | None
 
 
 def addresses(owners: Owners) -> dict[str, str]:
-    """The addresses by user that the settings' `mapping` file holds; none if there is no such setting. Raises
-    WrongUsage, Problem."""
+    """The addresses by user in the settings' `mapping` file, if there is one. Raises WrongUsage, Problem."""
     if not owners.mapping:
         return {}
     data = read(owners.mapping)
@@ -457,8 +455,7 @@ def sign_ins(surveys: Iterable[AccountSurvey], now: datetime) -> list[SignIn]:
 
 
 class Figure(NamedTuple):
-    """How a recommendation is kept: of so many `checked`, in its unit, so many `failed`, `exempt` ones among them;
-    `keys` that fail it."""
+    """How a recommendation is kept: of `checked` units, so many `failed`, of these `exempt`; `keys` that fail it."""
 
     checked: int
     failed: int

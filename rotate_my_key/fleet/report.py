@@ -494,8 +494,7 @@ class DataFile(NamedTuple):
 
 
 def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = ()) -> Iterator[str]:
-    """The page, in pieces: with the keys that need attention, or with `every` key. docs/it/report.md says what is on
-    it."""
+    """The page, in pieces: with keys that need attention, or `every` key. docs/it/report.md says what is on it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here: no other form needs it
 
     engine = Environment(

@@ -52,8 +52,7 @@ class NeverCame(TryLater):
 
 @dataclass
 class Answering:
-    """Whether AWS answers at all: where one account after the other only lets time pass, the rest is not asked. Safe to
-    share between threads."""
+    """Whether AWS answers at all: where account after account only takes time, the rest is not asked. Thread-safe."""
 
     monotonic: Callable[[], float]
     lost: int = 0

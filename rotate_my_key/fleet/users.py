@@ -175,8 +175,7 @@ def look(
 def look_closely(
     found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime, *, uses: bool
 ) -> UserLook:
-    """With what is remembered of the user, and whether they are exempt. Without `uses` their keys have their last uses
-    already."""
+    """With what is remembered, and whether they are exempt. Without `uses` their keys have their last uses already."""
     directory, place, keys = found.directory, found.place, found.user.keys
     if uses:
         keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in keys)
@@ -253,8 +252,7 @@ def look_up(
 
 
 def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserLook | None:
-    """Their keys alone, which is all that switching them off needs: nothing is remembered of them then. The path in the
-    ARN is not looked up."""
+    """Their keys alone, all that switching them off needs; without memory, and without the path in their ARN."""
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
     try:
         place = AccountView(account, organization.directory(account))

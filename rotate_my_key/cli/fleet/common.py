@@ -85,8 +85,7 @@ _SESSION = 12 * 3600  # seconds that an MFA session lasts: a run over hundreds o
 
 
 def alone(app: App, wait: float = 180.0) -> None:
-    """Hold the lock until the command ends; waits for it so many seconds, as `rotate` waits. Raises TryLater if another
-    run has it for longer."""
+    """Hold the lock until the command ends; waits so many seconds for it, as `rotate` does. Raises TryLater."""
     make_private_dir(app.paths.state_dir)
     path = os.path.join(app.paths.state_dir, "fleet.lock")
     lock = Lock(path, wait, lambda: app.say("another fleet run is in progress, waiting for it"))
@@ -254,8 +253,7 @@ def warn(app: App, line: str, hint: str = "") -> None:
 
 
 def tell_unseen(app: App, assembly: Assembly, surveys: Sequence[AccountSurvey], settings: FleetSettings) -> None:
-    """Accounts that nobody can look at, since AWS lets no role into them; and those that could not be looked at, the
-    same fault of many in one line."""
+    """Accounts that AWS lets no role into; and those that failed, the same fault of many in one line."""
     names = [str(account) for account in assembly.organization.left_out]
     if names:
         app.say(f"left out, as suspended or about to be closed: {number(len(names), 'account')} ({some(names)})")

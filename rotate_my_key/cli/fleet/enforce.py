@@ -26,20 +26,7 @@ from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ...settings.fleet_ini import PRESETS
 from ..app import App, Stop
-from .common import (
-    again,
-    agreed,
-    alone,
-    check_chosen,
-    chosen,
-    fleet,
-    open_audit,
-    open_fleet,
-    problem_json,
-    show_presets,
-    stoppable,
-    warn,
-)
+from . import common
 from .revoke import take_back
 
 _LISTED = 30  # lines of a list; --json has all
@@ -76,43 +63,43 @@ def enforce(
     if undo and (apply or preset or presets or user):
         raise WrongUsage(
             "--undo cannot be combined with --apply, --preset, --presets or --user",
-            again(app, but=("apply", "preset", "presets", "user")),
+            app.again(but=("apply", "preset", "presets", "user")),
         )
     if presets:
-        return show_presets(app, "enforce", as_json=as_json)
+        return common.show_presets(app, "enforce", as_json=as_json)
     if undo:
         return take_back(app, undo, account, yes=yes, as_json=as_json, cause=Cause.ENFORCE)
-    with stoppable(app):
+    with common.stoppable(app):
         return _by_rules(app, preset, user, account, apply=apply, yes=yes, as_json=as_json)
 
 
 def _by_rules(
     app: App, preset: str, users: tuple[str, ...], accounts: tuple[str, ...], *, apply: bool, yes: bool, as_json: bool
 ) -> int:
-    settings, assembly = open_fleet(app, preset)
-    settings = chosen(app, settings, users, accounts)
+    settings, assembly = common.open_fleet(app, preset)
+    settings = common.chosen(app, settings, users, accounts)
     if apply:
-        alone(app)
+        common.alone(app)
     context, plan = _plan(app, settings, assembly, apply)
     if not plan.broken:
         allowed = context.settings.enforce.accounts
         if left := [each for each in accounts if allowed and each not in allowed and "all" not in allowed]:
-            raise Gone(f"[enforce] accounts does not include account {left[0]}", again(app, but=("account",)))
-        check_chosen(app, users, accounts, plan.seen)
+            raise Gone(f"[enforce] accounts does not include account {left[0]}", app.again(but=("account",)))
+        common.check_chosen(app, users, accounts, plan.seen)
     outcome = None
     if not as_json or (apply and not yes):
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))
     if apply:
         now = plan.notices or (plan.acts and not plan.closed)
-        if now and not yes and not agreed(app, "Continue?"):
+        if now and not yes and not common.agreed(app, "Continue?"):
             return 4
         outcome = _carry_out(app, plan, context, assembly)
         if not as_json:
             app.out(enforced_text(outcome))
         for line in trouble_lines(plan, outcome):
-            warn(app, line)
+            common.warn(app, line)
         if outcome.stopped:
-            app.complain(f"{app.style('hint:', bold=True)} {again(app)}")
+            app.complain(f"{app.style('hint:', bold=True)} {app.again()}")
     if as_json:
         app.json(enforce_json(plan, settings, outcome))
     return outcome.code if outcome else first_code(problem.code for _, problem in plan.broken)
@@ -123,14 +110,16 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     preset = settings.enforce.preset
     if preset in PRESETS and PRESETS[preset].command != "enforce" and not enforces(settings):
         named = () if settings.enforce.preset in settings.text else ("--preset", preset)
-        raise WrongUsage(f"the preset {preset} only sends messages and enforces nothing", fleet(app, "remind", *named))
+        hint = common.fleet(app, "remind", *named)
+        raise WrongUsage(f"the preset {preset} only sends messages and enforces nothing", hint)
     check(settings, apply=apply)
     mapping, organization = addresses(settings.owners), assembly.organization
     some = settings.remind.owners or settings.remind.admins
     channels = channels_of(settings, assembly.cloud) if some else Channels()
     organization.me()  # signs in first: a question and a progress bar do not go together
     settings = resolved(organization, settings)
-    notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
+    renderer = Renderer(settings.remind.templates, assembly.now())
+    notifier = Notifier(channels, settings, renderer, common.fleet(app, "enforce"))
     with app.progress() as progress:
         places = finder(assembly.cloud, organization, settings)
         context = EnforceContext(
@@ -140,7 +129,7 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
 
 
 def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: Assembly) -> EnforceResult:
-    audit = open_audit(app, assembly, "enforce")
+    audit = common.open_audit(app, assembly, "enforce")
     stop = Stop(app.interject)
     maker = keymaker(assembly, context.settings, audit, time.sleep)
 
@@ -161,7 +150,7 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
         try:
             stop.check()
         except Interrupted:  # its words are about a rotation
-            raise Interrupted("interrupted, the next run continues", again(app)) from None
+            raise Interrupted("interrupted, the next run continues", app.again()) from None
 
     with stop.on_interrupt():
         return carry_out(plan, context, audit, maker, told=told, check=check)
@@ -200,8 +189,7 @@ def _about(each: Act | Skipped, account: AwsAccount) -> str:
 
 
 def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
-    """One row a key, with all of its reasons: first what could not be read, for that is for somebody to mend. What is
-    only too many for one run is counted."""
+    """One row a key, with all reasons, first what somebody is to mend. What is too many for one run is counted."""
     rows: dict[str, tuple[AwsAccount, dict[str, None]]] = {}
     for account, each in sorted(spared, key=lambda row: _FIRST.index(row[1].rule) if row[1].rule in _FIRST else 9):
         if each.rule is not SkipRule.LIMIT and not each.why.endswith(NO_CHANNEL):
@@ -265,9 +253,9 @@ def enforce_json(plan: EnforcePlan, settings: FleetSettings, outcome: EnforceRes
             {"rule": spare.rule.value, **_key_json(account, spare.user.name, spare.key), "why": spare.why}
             for account, spare in (plan if outcome is None else outcome).spared
         ],
-        "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in plan.broken],
-        "untold": [problem_json(problem) for problem in (outcome.untold if outcome else ())],
-        "stopped": problem_json(outcome.stopped if outcome else None),
+        "broken": [{"about": about, "problem": common.problem_json(problem)} for about, problem in plan.broken],
+        "untold": [common.problem_json(problem) for problem in (outcome.untold if outcome else ())],
+        "stopped": common.problem_json(outcome.stopped if outcome else None),
     }
 
 
@@ -281,7 +269,7 @@ def _act_json(act: Act, account: AwsAccount, result: ActionResult | None = None)
         "state": result.state.value if result else "planned",
         "note": result.note if result else "",
         "place": result.place if result else "",
-        "problem": problem_json(result.problem if result else None),
+        "problem": common.problem_json(result.problem if result else None),
     }
 
 

@@ -84,8 +84,7 @@ def recall(
 def _marked(
     app: App, tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
 ) -> tuple[list[RecalledUser], list[Problem], list[Problem]]:
-    """Write the marks, then tell the owners by the channels of the settings; gives why somebody was not told, and what
-    is not in the audit."""
+    """Write the marks, then tell the owners; gives why somebody was not told, and what is not in the audit."""
     settings, (done, unkept) = tools.settings, engine.carry_out(tools, planned, reason)
     problems, unreached = list[Problem](), list[str]()
     try:

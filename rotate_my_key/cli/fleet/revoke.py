@@ -244,8 +244,7 @@ def _warn_notes(app: App, done: Iterable[SwitchResult]) -> None:
 
 
 def _found_text(found: Iterable[UserLook], now: datetime, undo: Cause | None = None) -> str:
-    """Every key of the user, account by account; to `undo` a cause: what of it would be switched on again, and why the
-    others are not."""
+    """Every key, account by account; to `undo` a cause: what would be switched on again, and why the others not."""
     lines = ["Found:"]
     for each in found:
         mine = restorable(each, undo) if undo else []
