@@ -349,17 +349,14 @@ class _AccountLook:
 
     def _with_keys(self, user: FleetUser) -> FleetUser:
         listed = self.directory.keys(user.name)
-        known = _matched(user.keys, listed)
-        uses = (known.get(key.key_id) or self._last_use(key.key_id) for key in listed)
-        keys = (FleetKey(key.active, key.created, key.key_id, use) for key, use in zip(listed, uses, strict=True))
+        known, keys = _matched(user.keys, listed), list[FleetKey]()
+        for key in listed:
+            use = known.get(key.key_id)
+            if use is None and self.unanswered < _UNANSWERED:
+                use = self.directory.last_use(key.key_id)
+                self.unanswered = 0 if use else self.unanswered + 1
+            keys.append(FleetKey(key.active, key.created, key.key_id, use))
         return replace(user, keys=tuple(keys))
-
-    def _last_use(self, key_id: str) -> LastUse | None:
-        if self.unanswered >= _UNANSWERED:
-            return None
-        use = self.directory.last_use(key_id)
-        self.unanswered = 0 if use else self.unanswered + 1
-        return use
 
     def survey(self, account: AwsAccount) -> AccountSurvey:
         """All that was found."""
