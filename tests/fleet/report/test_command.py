@@ -112,6 +112,7 @@ def test_an_account_that_fails_is_a_row(shop: Desk, quiet: list[str]) -> None:
     assert warning == [warning[0]]
     assert warning[0].startswith("warning: account shop (222222222222): ")
     assert any(line.startswith("hint: ") for line in done.err.splitlines())
+    assert shop.run(*fleet(shop), "--user", "carol").code == 5  # she may be there
 
 
 @pytest.mark.slow
@@ -289,10 +290,13 @@ def test_check_of_an_account_that_fails(shop: Desk, well: bool, code: int) -> No
     assert shop.run(*fleet(shop), "--check").code == code
 
 
-def test_one_form_at_a_time(it: Desk) -> None:
-    """Two forms make no sense; nothing is asked of AWS."""
+def test_what_makes_no_sense_is_refused_before_aws_is_asked(it: Desk) -> None:
+    """Two forms at a time; and, by every command, an account whose number cannot be one."""
     for two in ("--json --csv", "--html --json", "--csv --html", "--out x --json"):
         assert it.run("fleet", "report", *two.split()).code == 2, two
+    for words in ("report", "remind --yes", "enforce", "revoke bob", "recall --by 3d --reason lost"):
+        done = it.run("fleet", *words.split(), "--account", "12")
+        assert (done.code, done.problem()[0]) == (2, "'12' is not an account number"), words
     assert not it.aws.calls
 
 
