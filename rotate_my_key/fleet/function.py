@@ -48,7 +48,7 @@ from .reissue import UNKNOWN_END, ReissueContext, ReissueRequest, hand_over, key
 from .reissue import tell as tell_of
 from .remind import RemindContext, prepare, preview
 from .remind import remind as send
-from .report import ReportOrigin, keep, make, stem
+from .report import KeyReport, ReportOrigin, keep, stem
 from .rules import Act
 from .survey import ReportWait, accounts_of, at_work, resolved, survey_accounts
 from .users import UserLook
@@ -153,7 +153,7 @@ def report(job: FunctionRun) -> Result:
     job.settings = replace(job.settings, include=())  # it shows everybody
     surveys, organization = _surveyed(job), job.assembly.organization
     origin = ReportOrigin(organization.me().arn, organization.number, "report in AWS Lambda")
-    made = make(surveys, job.settings, addresses(job.settings.owners), job.now, origin)
+    made = KeyReport(surveys, job.settings, addresses(job.settings.owners), job.now, origin)
     numbers = {name: made.counts[name] for name in ("users", "keys", "unused", *(each.value for each in Status))}
 
     def put(name: str, data: bytes) -> None:

@@ -197,21 +197,27 @@ def _curve(
     return RecallCurve(marks[0][0], len(marks), total, both, sorted(still, key=lambda each: each[:2]), by_day)
 
 
-@dataclass(frozen=True, slots=True)
 class KeyReport:
-    """What a report tells; `now` is when it was made; `recalls` are None if the tags of all users were not read."""
+    """What a report tells of these surveys: all keys judged, counted and compared. `mapping` has the addresses of
+    owners; `now` is when it is made; its recalls are None if the tags of all users were not read."""
 
-    now: datetime
-    settings: FleetSettings
-    surveys: Sequence[AccountSurvey]
-    rows: Sequence[Row]
-    sign_ins: Sequence[SignIn]
-    counts: Mapping[str, int]
-    figures: Mapping[Control, Figure]
-    ages: Sequence[AgeBar]
-    origin: ReportOrigin
-    change: ReportChange | None
-    recalls: Sequence[RecallCurve] | None = None
+    def __init__(
+        self,
+        surveys: Sequence[AccountSurvey],
+        settings: FleetSettings,
+        mapping: Mapping[str, str],
+        now: datetime,
+        origin: ReportOrigin = ReportOrigin(),  # noqa: B008  it cannot be changed
+        earlier: Earlier | None = None,
+        *,
+        recalls: bool = False,
+    ) -> None:
+        self.surveys, self.settings, self.now, self.origin = surveys, settings, now, origin
+        self.rows, self.sign_ins = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
+        self.counts, self.ages = count(surveys, self.rows), histogram(self.rows, settings.policy)
+        self.figures = figures(surveys, self.rows, self.sign_ins)
+        self.change = compare(earlier, surveys, self.rows) if earlier else None
+        self.recalls = curves(surveys, settings, mapping, now) if recalls else None
 
     @property
     def listed(self) -> Sequence[Row]:
@@ -226,33 +232,6 @@ class KeyReport:
     def check(self, least: str) -> int:
         """The exit code of `--check`: 3 if a key is `least` (due or overdue) or root's, else that of the report."""
         return 3 if any(self.counts[each] for each in ("root", "overdue", least)) else self.code
-
-
-def make(
-    surveys: Sequence[AccountSurvey],
-    settings: FleetSettings,
-    mapping: Mapping[str, str],
-    now: datetime,
-    origin: ReportOrigin = ReportOrigin(),  # noqa: B008  it cannot be changed
-    earlier: Earlier | None = None,
-    *,
-    recalls: bool = False,
-) -> KeyReport:
-    """Judge all keys; `mapping` has the addresses of owners (see owners.py)."""
-    rows, fails = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
-    return KeyReport(
-        now,
-        settings,
-        surveys,
-        rows,
-        fails,
-        count(surveys, rows),
-        figures(surveys, rows, fails),
-        histogram(rows, settings.policy),
-        origin,
-        compare(earlier, surveys, rows) if earlier else None,
-        curves(surveys, settings, mapping, now) if recalls else None,
-    )
 
 
 def values(report: KeyReport) -> dict[str, Any]:
@@ -542,7 +521,7 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
     settings, surveys = report.settings, report.surveys
     policy, counts = settings.policy, report.counts
     return {
-        **{name: getattr(report, name) for name in KeyReport.__slots__},
+        **vars(report),
         "version": __version__,
         "exempt_rules": join(_rules(settings.exempt, report.now)),
         "limited": join(_said_of(each, report.now) for each in settings.limits),

@@ -18,7 +18,7 @@ from ...core.hints import Hint
 from ...core.policy import clock, day, format_duration, mask, number, span, used
 from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
-from ...fleet.report import KeyReport, RecallCurve, ReportOrigin, keep, make, page, read_earlier, stem, table, values
+from ...fleet.report import KeyReport, RecallCurve, ReportOrigin, keep, page, read_earlier, stem, table, values
 from ..app import App
 from .common import chosen, open_fleet, stoppable, surveyed, tell_unseen
 
@@ -67,7 +67,7 @@ def report(
         settings = chosen(app, replace(settings, include=()), user, account)  # [include] is for what is sent and done
         surveys, mapping, now = surveyed(app, settings, assembly, user, account, lambda user: recalls, exact=exact)
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
-    found = make(surveys, settings, mapping, now, origin, earlier, recalls=recalls)
+    found = KeyReport(surveys, settings, mapping, now, origin, earlier, recalls=recalls)
     if out:
         for file in keep(found, stem(found), partial(_write, out), every=every):
             app.out(f"{file.sha256}  {file.name}")

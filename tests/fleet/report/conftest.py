@@ -11,7 +11,7 @@ import pytest
 
 from rotate_my_key.core.model import AccessKey, LastUse
 from rotate_my_key.fleet import report as forms
-from rotate_my_key.fleet.report import KeyReport, make
+from rotate_my_key.fleet.report import KeyReport
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
 from tests.cli.conftest import Desk, empty  # noqa: F401 - fixtures
@@ -70,6 +70,6 @@ def report(accounts: list[FakeDirectory]) -> Callable[..., KeyReport]:
     def made(settings: FleetSettings = SETTINGS, **more: Any) -> KeyReport:
         waiting = ReportWait(lambda seconds: None, count().__next__)
         surveys = survey_accounts(FakeOrganization(*accounts), settings, NOW, waiting)
-        return make(surveys, settings, {}, NOW, **more)
+        return KeyReport(surveys, settings, {}, NOW, **more)
 
     return made

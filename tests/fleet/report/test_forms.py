@@ -136,8 +136,9 @@ def test_the_page_escapes_what_others_wrote(report: Make, accounts: list[FakeDir
     accounts[2].user("alice", 98, owner="<b>Team</b>")
     (key,) = [each for each in values(report())["keys"] if each["user"] == "oldest"]
     rogue = earlier(report, keys=[key | {"user": "<script>", "key_id": "<i>lab", "arn": "<b>Team"}])
-    made = report(replace(SETTINGS, owners=Owners(), where="<script>"), earlier=rogue._replace(name="<script>"))
-    text = page(replace(made, origin=ReportOrigin("<script>", "<i>lab", "<b>Team")), every=True)
+    hostile = {"origin": ReportOrigin("<script>", "<i>lab", "<b>Team"), "earlier": rogue._replace(name="<script>")}
+    made = report(replace(SETTINGS, owners=Owners(), where="<script>"), **hostile)
+    text = page(made, every=True)
     assert made.change and made.change.solved
     assert not re.search("<script|<i>lab|<b>Team", text)
     assert "&lt;script&gt;alert(1)" in text
@@ -200,7 +201,7 @@ def test_the_page_says_who_made_it(report: Make, accounts: list[FakeDirectory]) 
     """Caller, organization, command, program, rules with their version, limits, who is exempt, how old it is: a report
     may be four hours old."""
     accounts[0].now = NOW - timedelta(hours=3)
-    made = replace(report(), origin=ReportOrigin("arn:aws:iam::111111111111:user/it", "o-example", "rotate-my-key <b>"))
+    made = report(origin=ReportOrigin("arn:aws:iam::111111111111:user/it", "o-example", "rotate-my-key <b>"))
     found = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page(made)))
     assert found == {
         "Made by": "<code>arn:aws:iam::111111111111:user/it</code>",
