@@ -16,7 +16,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -57,45 +56,31 @@ class ReportOrigin(NamedTuple):
     command: str = ""
 
 
-class Earlier(NamedTuple):
+class Earlier:
     """An earlier report, read from its JSON: `name` and SHA-256 of that file, `fingerprint` of the rules, `counts` by
-    name, what `failed` by the number of the recommendation, the accounts that it covers, and its keys."""
+    name, what `failed` by the number of the recommendation, the accounts that it covers, and its keys. Raises
+    WrongUsage for anything else."""
 
-    name: str
-    sha256: str
-    at: datetime
-    fingerprint: str
-    counts: Mapping[str, int]
-    failed: Mapping[str, int]
-    accounts: frozenset[str]
-    keys: Sequence[Mapping[str, Any]]
-
-
-def read_earlier(data: bytes, name: str) -> Earlier:
-    """The JSON of a report. Raises WrongUsage for anything else."""
-    hint = Hint("fleet", "report", "--json")
-    try:
-        found = json.loads(data)
-        if found["version"] != _VERSION:
-            raise WrongUsage(f"{name} was made by a newer version (format {found['version']})", hint)
-        keys = [{each: key.get(each) for each in _COMPARED} for key in found["keys"]]
-        if not all(value is None or isinstance(value, str | bool) for key in keys for value in key.values()):
-            raise ValueError(name)
-        at = datetime.fromisoformat(found["at"])
-        if at.tzinfo is None or not 2006 <= at.year <= 2200:
-            raise ValueError(name)
-        return Earlier(
-            name,
-            sha256(data).hexdigest(),
-            at,
-            str(found["limits"]["fingerprint"]),
-            {each: int(found["counts"][each]) for each in _FIGURES},
-            {str(each["number"]): int(each["failed"]) for each in found["controls"] if "failed" in each},
-            frozenset(str(each["account"]) for each in found["accounts"] if not each["problem"]),
-            keys,
-        )
-    except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError):
-        raise WrongUsage(f"{name} is not a report as --json prints it", hint) from None
+    def __init__(self, data: bytes, name: str) -> None:
+        hint = Hint("fleet", "report", "--json")
+        self.name, self.sha256 = name, sha256(data).hexdigest()
+        try:
+            found = json.loads(data)
+            if found["version"] != _VERSION:
+                raise WrongUsage(f"{name} was made by a newer version (format {found['version']})", hint)
+            self.keys = [{each: key.get(each) for each in _COMPARED} for key in found["keys"]]
+            if not all(value is None or isinstance(value, str | bool) for key in self.keys for value in key.values()):
+                raise ValueError(name)
+            self.at = datetime.fromisoformat(found["at"])
+            if self.at.tzinfo is None or not 2006 <= self.at.year <= 2200:
+                raise ValueError(name)
+            self.fingerprint = str(found["limits"]["fingerprint"])
+            self.counts = {each: int(found["counts"][each]) for each in _FIGURES}
+            failed = (each for each in found["controls"] if "failed" in each)
+            self.failed = {str(each["number"]): int(each["failed"]) for each in failed}
+            self.accounts = {str(each["account"]) for each in found["accounts"] if not each["problem"]}
+        except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError):
+            raise WrongUsage(f"{name} is not a report as --json prints it", hint) from None
 
 
 _VERSION = 1  # of the JSON
@@ -111,36 +96,29 @@ class Solved(NamedTuple):
     now: str
 
 
-class ReportChange(NamedTuple):
-    """What is different since an earlier report: keys `solved`, and `new` ones, which did not need attention then.
-    Keys of accounts that only one of the reports covers (`apart`) are not compared."""
+class ReportChange:
+    """What is different since an earlier report: keys `solved`, and `new` ones, which did not need attention then. A
+    key is compared with itself, by its ID if both know that, else by its user and date; keys of accounts that only one
+    of the reports covers (`apart`) are not."""
 
-    earlier: Earlier
-    solved: Sequence[Solved]
-    new: Sequence[Row]
-    apart: Sequence[str]
-
-
-def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> ReportChange:
-    """Each key with itself: by its ID if both know that, else by its user and date."""
-    covered = frozenset(survey.account.number for survey in surveys if not survey.problem)
-    both = covered & earlier.accounts
-    here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, stamp(row.key.created))) if name}
-    needy = [key for key in earlier.keys if _kind(key) in _TO_DO]
-    there = {name for key in needy for name in (key["key_id"], (key["arn"], key["created"]))}
-    solved = []
-    for key in needy:
-        row = here.get(key["key_id"]) or here.get((key["arn"], key["created"]))
-        if key["account"] in both and not (row and row.attention):
-            solved.append(Solved(key, _kind(key), row.kind if row else "gone"))
-    new = [
-        row
-        for row in rows
-        if row.account.number in both
-        and row.attention
-        and not ({row.key.key_id, (row.user.arn, stamp(row.key.created))} - {None}) & there
-    ]
-    return ReportChange(earlier, solved, new, sorted(covered ^ earlier.accounts))
+    def __init__(self, earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> None:
+        covered = {survey.account.number for survey in surveys if not survey.problem}
+        both, self.earlier, self.apart = covered & earlier.accounts, earlier, sorted(covered ^ earlier.accounts)
+        here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, stamp(row.key.created))) if name}
+        needy = [key for key in earlier.keys if _kind(key) in _TO_DO]
+        there = {name for key in needy for name in (key["key_id"], (key["arn"], key["created"]))}
+        self.solved = []
+        for key in needy:
+            row = here.get(key["key_id"]) or here.get((key["arn"], key["created"]))
+            if key["account"] in both and not (row and row.attention):
+                self.solved.append(Solved(key, _kind(key), row.kind if row else "gone"))
+        self.new = [
+            row
+            for row in rows
+            if row.account.number in both
+            and row.attention
+            and not ({row.key.key_id, (row.user.arn, stamp(row.key.created))} - {None}) & there
+        ]
 
 
 _TO_DO = {"root", "overdue", "due", "unused"}  # as `Row.attention` has it
@@ -150,23 +128,29 @@ def _kind(key: Mapping[str, Any]) -> str:
     return "unused" if key["verdict"] == Status.FRESH.value and key["unused"] else str(key["verdict"])
 
 
-@dataclass(frozen=True, slots=True)
 class RecallCurve:
     """One recall: `users` by what became of them, and how many had answered `by_day`, in all, at the end of each day.
     `rotated`: they have a younger key (of which `both` have an old one, too, that still works); `still` have none, each
-    with account and owner; of the others no key works."""
+    with account and owner; of the others, `off`, no key works."""
 
-    recall: Recall
-    users: int
-    rotated: int
-    both: int
-    still: Sequence[tuple[AwsAccount, str, Owner]]
-    by_day: Sequence[tuple[date, int]]
-
-    @property
-    def off(self) -> int:
-        """Users of whom no key works."""
-        return self.users - self.rotated - len(self.still)
+    def __init__(
+        self,
+        marks: Sequence[tuple[Recall, AwsAccount, FleetUser]],
+        settings: FleetSettings,
+        mapping: Mapping[str, str],
+    ) -> None:
+        days, self.both, still, total = Counter[date](), 0, list[tuple[AwsAccount, str, Owner]](), 0
+        for recall, account, user in marks:
+            active = [key.created for key in user.keys if key.active]
+            younger = [created for created in active if created >= recall.at]
+            if younger:
+                days[min(younger).date()] += 1
+                self.both += len(younger) < len(active)
+            elif active:
+                still.append((account, user.name, owner_of(user, settings.owners, mapping)))
+        self.by_day = [(day, total := total + days[day]) for day in sorted(days)]
+        self.recall, self.users, self.rotated = marks[0][0], len(marks), total
+        self.still, self.off = sorted(still, key=lambda each: each[:2]), len(marks) - total - len(still)
 
 
 def curves(
@@ -177,24 +161,8 @@ def curves(
     for account, user in ((survey.account, user) for survey in surveys for user in survey.users):
         if (recall := read_recall(user.tags)) and not exempt(user, settings.exempt, None, now.date()):
             found.setdefault((recall.reason, recall.by), []).append((recall, account, user))
-    made = (_curve(marks, settings, mapping) for marks in found.values())
+    made = (RecallCurve(marks, settings, mapping) for marks in found.values())
     return sorted(made, key=lambda curve: curve.recall.at, reverse=True)
-
-
-def _curve(
-    marks: Sequence[tuple[Recall, AwsAccount, FleetUser]], settings: FleetSettings, mapping: Mapping[str, str]
-) -> RecallCurve:
-    days, both, still, total = Counter[date](), 0, [], 0
-    for recall, account, user in marks:
-        active = [key.created for key in user.keys if key.active]
-        younger = [created for created in active if created >= recall.at]
-        if younger:
-            days[min(younger).date()] += 1
-            both += len(younger) < len(active)
-        elif active:
-            still.append((account, user.name, owner_of(user, settings.owners, mapping)))
-    by_day = [(day, total := total + days[day]) for day in sorted(days)]
-    return RecallCurve(marks[0][0], len(marks), total, both, sorted(still, key=lambda each: each[:2]), by_day)
 
 
 class KeyReport:
@@ -216,7 +184,7 @@ class KeyReport:
         self.rows, self.sign_ins = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
         self.counts, self.ages = count(surveys, self.rows), histogram(self.rows, settings.policy)
         self.figures = figures(surveys, self.rows, self.sign_ins)
-        self.change = compare(earlier, surveys, self.rows) if earlier else None
+        self.change = ReportChange(earlier, surveys, self.rows) if earlier else None
         self.recalls = curves(surveys, settings, mapping, now) if recalls else None
 
     @property

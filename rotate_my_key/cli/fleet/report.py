@@ -18,7 +18,7 @@ from ...core.hints import Hint
 from ...core.policy import clock, day, format_duration, mask, number, span, used
 from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
-from ...fleet.report import KeyReport, RecallCurve, ReportOrigin, keep, page, read_earlier, stem, table, values
+from ...fleet.report import Earlier, KeyReport, RecallCurve, ReportOrigin, keep, page, stem, table, values
 from ..app import App
 from .common import chosen, open_fleet, stoppable, surveyed, tell_unseen
 
@@ -61,7 +61,7 @@ def report(
     if as_json + as_csv + as_html + bool(out) > 1:
         what = "--json, --csv and --html" if not out else "--out and --json, --csv or --html"
         raise WrongUsage(f"{what} cannot be combined", Hint("fleet", "report", "--html"))
-    earlier = read_earlier(_bytes(since), since) if since else None
+    earlier = Earlier(_bytes(since), since) if since else None
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         settings = chosen(app, replace(settings, include=()), user, account)  # [include] is for what is sent and done

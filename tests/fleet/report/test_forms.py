@@ -19,7 +19,7 @@ import pytest
 import rotate_my_key.fleet.report
 from rotate_my_key import __version__
 from rotate_my_key.core.errors import Denied, WrongUsage
-from rotate_my_key.fleet.report import Earlier, KeyReport, ReportOrigin, keep, read_earlier, safe, stem, values
+from rotate_my_key.fleet.report import Earlier, KeyReport, ReportOrigin, keep, safe, stem, values
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory
 
@@ -123,7 +123,7 @@ def test_csv_of_what_is_not_known(report: Make, accounts: list[FakeDirectory]) -
 def earlier(report: Make, **changes: object) -> Earlier:
     """What a report was, read from its JSON."""
     found = {"version": 1, **json.loads(json.dumps(values(report()), default=list)), **changes}
-    return read_earlier(json.dumps(found).encode(), "old.json")
+    return Earlier(json.dumps(found).encode(), "old.json")
 
 
 # The page
@@ -136,8 +136,8 @@ def test_the_page_escapes_what_others_wrote(report: Make, accounts: list[FakeDir
     accounts[2].user("alice", 98, owner="<b>Team</b>")
     (key,) = [each for each in values(report())["keys"] if each["user"] == "oldest"]
     rogue = earlier(report, keys=[key | {"user": "<script>", "key_id": "<i>lab", "arn": "<b>Team"}])
-    hostile = {"origin": ReportOrigin("<script>", "<i>lab", "<b>Team"), "earlier": rogue._replace(name="<script>")}
-    made = report(replace(SETTINGS, owners=Owners(), where="<script>"), **hostile)
+    rogue.name, origin = "<script>", ReportOrigin("<script>", "<i>lab", "<b>Team")
+    made = report(replace(SETTINGS, owners=Owners(), where="<script>"), origin=origin, earlier=rogue)
     text = page(made, every=True)
     assert made.change and made.change.solved
     assert not re.search("<script|<i>lab|<b>Team", text)
@@ -297,7 +297,7 @@ NO_REPORTS = (b"", b"[]", b"\xff", b'{"version": 1, "keys": []}', b"[" * 100_000
 def test_what_is_no_report_is_refused(data: bytes) -> None:
     """Whatever the file is, with the command that makes one."""
     with pytest.raises(WrongUsage) as caught:
-        read_earlier(data, "old.json")
+        Earlier(data, "old.json")
     newer = data == b'{"version": 2}'
     said = "was made by a newer version (format 2)" if newer else "is not a report as --json prints it"
     assert (caught.value.message, caught.value.hint) == (f"old.json {said}", "rotate-my-key fleet report --json")
