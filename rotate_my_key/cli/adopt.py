@@ -7,6 +7,7 @@ import csv
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage
@@ -57,72 +58,56 @@ _ACCEPTED = "accessKeys.csv, the JSON of aws iam create-access-key, a section of
 
 
 def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up: str | None, as_json: bool) -> int:
-    """Take the key; gives the exit code."""
-    given = _given(app, source)
-    if isinstance(given, str):
-        return _adopt_delivery(app, given, profile, yes=yes, as_json=as_json, named=give_up)
-    if give_up is not None:
+    """Take the key; gives the exit code. `give_up` is the old key that may go though something else has used it since
+    the delivery."""
+    pair, name = _given(app, source), profile or named_profile(app.env)[0]
+    delivery: Delivery | None = None
+    delivered: Delivered | None = None
+    if isinstance(pair, str):
+        delivery, delivered, name = _fetch(app, pair, profile, give_up)
+        pair = delivered.pair
+    elif give_up is not None:
         raise WrongUsage("--give-up is only for a new key from IT (LOCATION)", Hint("adopt", "LOCATION"))
-    name, file = profile or named_profile(app.env)[0], source if source != "-" else None
-    for result in Wiring.of(app).finish_moves():
-        if result.problem:
-            raise result.problem
+    else:
+        for result in Wiring.of(app).finish_moves():
+            if result.problem:
+                raise result.problem
     rotate = Rotate.of(app, name)
     settled = rotate.settle()
-    if _was_replaced(rotate.wiring, given.key_id):
-        _file_can_go(app, file)
-        return _say_replaced(app, rotate, given.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, given)
+    if any(past.new and pair.key_id in past.deleted for past in rotate.wiring.history.entries()):  # by an earlier run
+        delivery.remove(name) if delivery else _file_can_go(app, source)
+        return _say_replaced(app, rotate, pair.key_id, name, settled, as_json=as_json)
+    adopting = _Adopting(app, name, pair, delivered)
     adopting.introduce()
-    if not yes and not app.confirm("Use this key?", default=True):
+    if not _ask(app, adopting.elsewhere, delivered, yes=yes, named=give_up is not None):
         app.say(show.CANCELLED)
         return 4
-    adopting.store(Mark())
-    results = adopting.rotate([])
-    if not exit_code(results):
-        _file_can_go(app, file)
+    results = adopting.store(delivery.mark if delivery else Mark())
+    if delivery:
+        delivery.remove(name)
+        adopting.removed()
+    results += adopting.rotate(results)
+    if not delivery and not exit_code(results):
+        _file_can_go(app, source)
     return adopting.end(results, as_json=as_json)
 
 
-def _adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool, named: str | None) -> int:
-    """`text` names the delivery, or is its link; `profile` is None for the one that holds the old key; `named` is the
-    old key that may go though something else has used it since."""
+def _fetch(app: App, text: str, profile: str | None, old: str | None) -> tuple[Delivery, Delivered, str]:
+    """The delivery that `text` names, or is the link of, and the profile that its key is for: if `profile` is None the
+    one that holds the old key."""
     name, _ = named_profile(app.env)
     asked = profile or (name if any(map(app.env.get, PROFILE_VARIABLES)) else "")
     signer = asked or ("" if is_link(text) else only_profile(app))
     delivery = Delivery(app, text, signer)
     delivered = delivery.fetch()
-    check_named(named, delivered)
+    check_named(old, delivered)
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
-    name = asked or holder(app, delivered) or delivered.profile or signer or only_profile(app)
-    rotate = Rotate.of(app, name)
-    settled = rotate.settle()
-    if _was_replaced(rotate.wiring, delivered.pair.key_id):
-        delivery.remove(name)
-        return _say_replaced(app, rotate, delivered.pair.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, delivered.pair, delivered)
-    adopting.introduce()
-    if not _ask(app, adopting.elsewhere, delivered, yes=yes, named=named is not None):
-        app.say(show.CANCELLED)
-        return 4
-    results = adopting.store(delivery.mark)
-    delivery.remove(name)
-    adopting.removed()
-    results += adopting.rotate(results)
-    return adopting.end(results, as_json=as_json)
+    return delivery, delivered, asked or holder(app, delivered) or delivered.profile or signer or only_profile(app)
 
 
 def _file_can_go(app: App, file: str | None) -> None:
-    if file:
+    if file and file != "-":
         app.say(f"{file} no longer holds a valid key; you can delete it.")
-
-
-# A key that was taken before
-
-
-def _was_replaced(wiring: Wiring, key_id: str) -> bool:
-    """Whether an earlier run here has replaced this key, and deleted it."""
-    return any(past.new and key_id in past.deleted for past in wiring.history.entries())
 
 
 def _say_replaced(
@@ -154,12 +139,9 @@ def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) 
     return exit_code([*results, *of_commands(told)])
 
 
-# The question about a delivery
-
-
-def _ask(app: App, old: Elsewhere | None, delivered: Delivered, *, yes: bool, named: bool) -> bool:
+def _ask(app: App, old: Elsewhere | None, delivered: Delivered | None, *, yes: bool, named: bool) -> bool:
     """The one question. A key that something has used since needs a yes that names it. Raises NeedsPerson."""
-    if old is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
+    if old is None or delivered is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
         return yes or app.confirm("Use this key?", default=True)
     key, use = mask(old.key.key_id), old.use
     what = f"AWS does not tell whether key {key} is in use elsewhere"
@@ -186,21 +168,18 @@ class _Adopting:
                 check_delivery(pair, delivered.identity, self._account, wiring.waiter.pause)
             else:
                 sign_in(pair, self._account, wiring.waiter.pause)
-            self._look, self._denied = self._looked()
+            self._look: Look | None = None
+            self._denied: Denied | None = None
+            try:
+                self._look = first_look(pair, self._account, wiring.here, wiring.waiter.pause, young=True)
+            except Denied as problem:  # who may not even list their keys can use the one that was delivered
+                if not delivered:
+                    raise
+                self._denied = problem
             self._plan = self._planned()
             self.elsewhere: Elsewhere | None = None  # the old key that goes though no place here holds it
             if delivered and self._look:
                 self.elsewhere = elsewhere(delivered.replaces, self._look, self._account, wiring.here)
-
-    def _looked(self) -> tuple[Look | None, Denied | None]:
-        """Who may not even list their keys can use the one that was delivered."""
-        try:
-            here, pause = self._wiring.here, self._wiring.waiter.pause
-            return first_look(self._pair, self._account, here, pause, young=True), None
-        except Denied as problem:
-            if not self._delivered:
-                raise
-            return None, problem
 
     def _planned(self) -> Placement:
         pairs, others, _ = holds(self._wiring, self._profile)
@@ -269,21 +248,19 @@ class _Adopting:
         wiring, app, old = self._wiring, self._app, self._plan.old
         assert old is not None and self._look is not None
         plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here)
-        narrator = Narrator(app)
-        for warning in plan.warnings:
-            narrator.warn(warning)
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))
-        try:
-            outcome = take_over(plan, self._account, wiring.here, narrator, app.settings.policy, wiring.waiter)
-        except Problem as problem:
-            # The old key could not be given up, but the new one is where it belongs
-            held = self._wiring.here.places.search([self._pair.key_id], plan.note.places)
-            if not any(h.pair == self._pair for h in held):
-                raise
-            return [Result(profiles, old.key_id, problem=problem)]
-        finally:
-            narrator.end()
-        return [Result(profiles, old.key_id, outcome)]
+        with closing(Narrator(app)) as narrator:
+            for warning in plan.warnings:
+                narrator.warn(warning)
+            try:
+                outcome = take_over(plan, self._account, wiring.here, narrator, app.settings.policy, wiring.waiter)
+                return [Result(profiles, old.key_id, outcome)]
+            except Problem as problem:
+                # The old key could not be given up, but the new one is where it belongs
+                held = wiring.here.places.search([self._pair.key_id], plan.note.places)
+                if not any(h.pair == self._pair for h in held):
+                    raise
+                return [Result(profiles, old.key_id, problem=problem)]
 
     # Afterwards
 
@@ -302,13 +279,11 @@ class _Adopting:
                 raise Problem("the profiles changed in the meantime, so nothing was done", "repeat the command")
         remember(self._wiring, self._app, stored)
         if self._denied:
-            problem = Denied(
-                f"the key is set up but was not replaced: {self._denied.message}",
-                Hint("policy", "self", lead="ask IT for"),
-                action=self._denied.action,
-            )
-            self._rotate.tell(Result((self._profile,), self._pair.key_id, problem=problem))
-            return [Result((self._profile,), self._pair.key_id, problem=problem)]
+            message = f"the key is set up but was not replaced: {self._denied.message}"
+            problem = Denied(message, Hint("policy", "self", lead="ask IT for"), action=self._denied.action)
+            result = Result((self._profile,), self._pair.key_id, problem=problem)
+            self._rotate.tell(result)
+            return [result]
         if any(result.problem for result in stored):
             return []
         return self._rotate.run()

@@ -201,6 +201,12 @@ class App:
         encoder = json.JSONEncoder(indent=2, ensure_ascii=not _is_utf8(sys.stdout))
         self.put(chain(encoder.iterencode({"version": JSON_VERSION, **value}), ("\n",)))
 
+    def result(self, value: dict[str, Any], *lines: str, as_json: bool) -> None:
+        """The result as an object or, without --json, in these lines."""
+        if as_json:
+            return self.json(value)
+        return self.out("\n".join(lines))
+
     def say(self, text: str, *, exact: bool = False) -> None:
         """Talk, on stderr; not with --quiet."""
         if not self.quiet:

@@ -49,7 +49,7 @@ def _profile(text: str) -> Callable[[C], C]:
 
 YES = _flag("-y", "--yes", text="Do not ask.")
 AS_JSON = _flag("--json", "as_json", text="Print one JSON object.")
-_NO_QUESTION = _flag("-y", "--yes", text="Accepted everywhere; this command asks nothing.", expose_value=False)
+_UNASKED = (_flag("-y", "--yes", text="Accepted everywhere; this command asks nothing.", expose_value=False), AS_JSON)
 _PROFILES = click.option(
     "-p", "--profile", "profiles", multiple=True, metavar="NAME", help="The profile whose key to use (repeatable)."
 )
@@ -61,30 +61,26 @@ _RC_FILE = click.option("--rc-file", metavar="FILE", help="The start-up file (de
 
 def signing_options(command: C) -> C:
     """The options of every command that calls IAM; they are kept in `App`, and `Wiring` reads them there."""
-    auth = click.option(
-        "--auth-profile",
-        metavar="NAME",
-        expose_value=False,
-        callback=_keep_auth_profile,
-        help="Sign the IAM calls with this profile (SSO, role, aws login).",
-    )
-    code = click.option(
-        "--mfa-code", metavar="CODE", expose_value=False, callback=_keep_code, help="The code of your MFA device."
-    )
-    return code(auth(command))
+    kept: dict[str, Any] = {"expose_value": False, "callback": _keep_signer}
+    signer = "Sign the IAM calls with this profile (SSO, role, aws login)."
+    auth = click.option("--auth-profile", metavar="NAME", help=signer, **kept)
+    return click.option("--mfa-code", metavar="CODE", help="The code of your MFA device.", **kept)(auth(command))
 
 
-def _keep_auth_profile(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    context.ensure_object(App).flags["auth_profile"] = value
-
-
-def _keep_code(context: click.Context, option: click.Parameter, value: str | None) -> None:
+def _keep_signer(context: click.Context, option: click.Parameter, value: str | None) -> None:
     app = context.ensure_object(App)
-    if value is None:
-        return
-    app.mfa_code = "".join(value.split())
-    if not CODE.fullmatch(app.mfa_code):
-        raise WrongUsage("an MFA code has six digits", Hint(*context.command_path.split()[1:], "--mfa-code", "123456"))
+    if option.name == "auth_profile":
+        app.flags["auth_profile"] = value
+    elif value is not None:
+        app.mfa_code = "".join(value.split())
+        if not CODE.fullmatch(app.mfa_code):
+            raise WrongUsage(
+                "an MFA code has six digits", Hint(*context.command_path.split()[1:], "--mfa-code", "123456")
+            )
+
+
+_SIGNED = (YES, signing_options, AS_JSON)
+_MOVE = (_profile("The profile (default: the active one)."), YES, AS_JSON)
 
 
 class _Policy(click.Command):
@@ -158,21 +154,18 @@ _EACH: tuple[click.Command, ...] = (
         deletes the new key. You can stop it at any moment: the profile works, and the next run finishes the job.
         """,
         _profile("Undo this profile's rotation."),
-        YES,
-        signing_options,
-        AS_JSON,
+        *_SIGNED,
     ),
     _command(
-        "restore",
+        "undo.put_back",
         """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one.
 
         While a rotation is unfinished or an old key is kept, rotate-my-key has a copy of both keys. This writes the one
         that works into the profiles that had it. No key changes in AWS, and a profile with another key is left alone.
         """,
         _profile("Put this profile's key back."),
-        YES,
-        signing_options,
-        AS_JSON,
+        *_SIGNED,
+        name="restore",
     ),
     click.Group(
         "after",
@@ -228,9 +221,7 @@ _EACH: tuple[click.Command, ...] = (
         """,
         click.argument("key_id"),
         _profile("A profile of the user who owns the key."),
-        YES,
-        signing_options,
-        AS_JSON,
+        *_SIGNED,
     ),
     _command(
         "adopt",
@@ -253,7 +244,7 @@ _EACH: tuple[click.Command, ...] = (
         AS_JSON,
     ),
     _command(
-        "export",
+        "transfer.export",
         """Print what another computer needs to use the same key, encrypted with a passphrase or for an age recipient.
 
         Asks for the passphrase, hidden. The output is an age file in plain characters. You can send it by mail or chat;
@@ -271,7 +262,7 @@ _EACH: tuple[click.Command, ...] = (
         click.option("-o", "--output", metavar="FILE", help="Write it into a new file (0600) instead of printing it."),
     ),
     _command(
-        "import_cmd",
+        "transfer.import_",
         """Set up a key that rotate-my-key export encrypted on another computer.
 
         Reads the file (or - for standard input; without one you can paste it) and asks for the passphrase, hidden.
@@ -297,16 +288,12 @@ _EACH: tuple[click.Command, ...] = (
                 The profile gets a credential_process line instead, so SDKs and the aws command work as before wherever
                 the keyring is unlocked. `keyring restore` puts the file back as it was.
                 """,
-                _profile("The profile (default: the active one)."),
-                YES,
-                AS_JSON,
+                *_MOVE,
             ),
             _command(
                 "keyring_cmd.restore",
                 "Move a profile's key from the keyring back into its file.",
-                _profile("The profile (default: the active one)."),
-                YES,
-                AS_JSON,
+                *_MOVE,
             ),
         ],
     ),
@@ -336,8 +323,7 @@ _EACH: tuple[click.Command, ...] = (
                 """,
                 _SHELL,
                 _RC_FILE,
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
                 short_help="Add it to your shell's start-up file.",
             ),
             _command(
@@ -345,8 +331,7 @@ _EACH: tuple[click.Command, ...] = (
                 "Remove the reminder again, byte for byte; from every shell, unless one is named.",
                 _SHELL,
                 _RC_FILE,
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
                 short_help="Remove it from every shell, byte for byte.",
             ),
             _command(
@@ -361,8 +346,7 @@ _EACH: tuple[click.Command, ...] = (
                 "reminder.snooze",
                 "Show nothing for a while: `snooze 3d`, at most 30d; 0 ends it. Your company may forbid it.",
                 click.argument("duration", default="1d"),
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
                 short_help="Show nothing for a while (3d); 0 ends it.",
             ),
             _command("rotate.finish", "What a login starts once an old key was kept long enough.", hidden=True),
@@ -386,8 +370,7 @@ _EACH: tuple[click.Command, ...] = (
             _command(
                 "schedule.uninstall",
                 "Remove the daily run again, with everything that `install` created.",
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
                 short_help="Remove the daily run again.",
             ),
             _command(
@@ -435,15 +418,13 @@ _EACH: tuple[click.Command, ...] = (
                 "completion.install",
                 "Add it to your shell's start-up file. Safe to run again.",
                 _SHELL,
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
             ),
             _command(
                 "completion.uninstall",
                 "Remove it again, byte for byte; from every shell, unless one is named.",
                 _SHELL,
-                _NO_QUESTION,
-                AS_JSON,
+                *_UNASKED,
             ),
             _command("completion.show", "Print the script, for a start-up file that you manage.", _SHELL),
         ],

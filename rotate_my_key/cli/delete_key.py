@@ -75,4 +75,4 @@ def _finish(app: App, wiring: Wiring, key_id: str) -> None:
                 resume(found.note, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
             except Problem as problem:  # the key is deleted all the same
                 wiring.warn(problem.message)
-            narrator.end()
+            narrator.close()

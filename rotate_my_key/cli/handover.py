@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -228,17 +229,16 @@ _RIGHTS = Hint("policy", "self", lead="ask IT for the rights that this prints", 
 
 def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str, profile: str) -> list[Result]:
     """Switch it off and delete it, under the lock. What goes wrong is a result: the new key is in place."""
-    wiring, narrator = Wiring.of(app), Narrator(app)
-    try:
-        plan = plan_elsewhere(pair, old, look, account, wiring.here)
-        outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
-        return [Result((profile,), old, outcome)]
-    except Problem as problem:
-        problem.message = _still_there(pair, old, problem.message)
-        problem.hint = _RIGHTS if isinstance(problem, Denied) else problem.hint
-        return [Result((profile,), old, problem=problem)]
-    finally:
-        narrator.end()
+    wiring = Wiring.of(app)
+    with closing(Narrator(app)) as narrator:
+        try:
+            plan = plan_elsewhere(pair, old, look, account, wiring.here)
+            outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
+            return [Result((profile,), old, outcome)]
+        except Problem as problem:
+            problem.message = _still_there(pair, old, problem.message)
+            problem.hint = _RIGHTS if isinstance(problem, Denied) else problem.hint
+            return [Result((profile,), old, problem=problem)]
 
 
 def _still_there(pair: Credentials, old: str, why: str) -> str:

@@ -15,107 +15,77 @@ from .app import App
 from .talk import Narrator, TerminalConsent
 from .wiring import Wiring
 
-_THE = {"keyring": "the keyring", "file": "its file"}
-
 
 def store(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     """Move a profile's pair into the keyring."""
-    return _Move(app, Move.STORE, as_json).run(profile, yes)
+    return _move(app, Move.STORE, profile, yes, as_json)
 
 
 def restore(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     """Move a profile's pair from the keyring back into its file."""
-    return _Move(app, Move.RESTORE, as_json).run(profile, yes)
+    return _move(app, Move.RESTORE, profile, yes, as_json)
 
 
-class _Move:
-    """One call of either command."""
+def _move(app: App, move: Move, named: str | None, yes: bool, as_json: bool) -> int:
+    """Finish what was begun, ask, move, tell."""
+    wiring = Wiring.of(app)
+    broken = _finish_first(app, wiring)
+    active = wiring.active(named)
+    profile, key_id, storing = active.place.profile, active.pair.key_id, move is Move.STORE
+    there, here = ("keyring", "file") if storing else ("file", "keyring")
+    the = {"keyring": "the keyring", "file": "its file"}[there]
 
-    def __init__(self, app: App, move: Move, as_json: bool) -> None:
-        self._app, self._move = app, move
-        self._json = as_json
-        self._wiring = Wiring.of(app)
-
-    def run(self, named: str | None, yes: bool) -> int:
-        """Finish what was begun, ask, move, tell."""
-        app, wiring = self._app, self._wiring
-        broken = self._finish_first()
-        active = wiring.active(named)
-        profile = active.place.profile
-        if active.profile != active.holder:
-            raise Problem(
-                f"profile {active.profile} has no key of its own: it uses the key of {active.holder}",
-                Hint("keyring", self._move.value, "-p", active.holder),
-            )
-        if (active.place.kind is PlaceKind.KEYRING) is (self._move is Move.STORE):
-            return self._tell(profile, active.pair.key_id, "none")
-        for result in broken:
-            if result.problem and (profile in result.profiles or result.key_id == active.pair.key_id):
-                raise result.problem
-        if self._move is Move.STORE:
-            wiring.keyring.pair(profile)  # where there is no keyring, nobody is asked
-        self._introduce(profile, active.pair.key_id, show.where(active.place, app.show_path))
-        if not yes and not app.confirm("Move it now?", default=True):
-            return self._tell(profile, active.pair.key_id, "declined")
-        with wiring.stop.on_interrupt(), wiring.lock():
-            moving = wiring.moving()
-            moving.store(profile) if self._move is Move.STORE else moving.restore(profile)
-        return self._tell(profile, active.pair.key_id, "moved")
-
-    def _finish_first(self) -> list[Result]:
-        """Rotations and moves of earlier runs; those that cannot be finished block only their own profile."""
-        app, wiring = self._app, self._wiring
-        broken = wiring.finish_moves()
-        if unfinished(wiring.here, mend=False):
-            policy = app.settings.policy
-            consent = TerminalConsent(
-                app,
-                policy,
-                yes=True,
-                replace_inactive=False,
-                foreign=lambda _: (),
-                copies=self._wiring.copies,
-                others=lambda _: None,
-                looked=lambda _: None,
-            )
-            run = Run(
-                wiring.here,
-                RotateOptions(policy),
-                consent,
-                wiring.lock,
-                wiring.account_for,
-                lambda note: Narrator(app, note.places[0].profile if note.places else ""),
-                wiring.waiter,
-            )
-            with wiring.stop.on_interrupt():
-                for result in run.settle():
-                    if result.outcome and (text := show.settled_line(result)):
-                        app.say(text)
-                    broken += [result] if result.problem else []
-        for result in broken:
-            if result.problem:
-                wiring.warn(result.problem.message)
-        return broken
-
-    def _introduce(self, profile: str, key_id: str, where: str) -> None:
-        to = "into the keyring" if self._move is Move.STORE else "back into its file"
-        self._app.say(f"{profile}, key {mask(key_id)}, in {where}: it will be moved {to}.")
-        if self._move is Move.STORE:
-            self._app.say(
-                "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out. "
-                "Programs that you start from now on get each new key without a restart."
-            )
-
-    def _tell(self, profile: str, key_id: str, action: str) -> int:
-        there, here = ("keyring", "file") if self._move is Move.STORE else ("file", "keyring")
-        sentences = {
-            "moved": f"Done. The key of {profile} is now in {_THE[there]}.",
-            "none": f"Nothing to do: the key of {profile} is already in {_THE[there]}.",
-            "declined": show.CANCELLED,
-        }
-        if self._json:
-            place = here if action == "declined" else there
-            self._app.json({"profile": profile, "key_id": key_id, "place": place, "action": action})
-        else:
-            self._app.out(sentences[action])
+    def told(action: str, place: str, sentence: str) -> int:
+        value = {"profile": profile, "key_id": key_id, "place": place, "action": action}
+        app.result(value, sentence, as_json=as_json)
         return 4 if action == "declined" else 0
+
+    if active.profile != active.holder:
+        raise Problem(
+            f"profile {active.profile} has no key of its own: it uses the key of {active.holder}",
+            Hint("keyring", move.value, "-p", active.holder),
+        )
+    if (active.place.kind is PlaceKind.KEYRING) is storing:
+        return told("none", there, f"Nothing to do: the key of {profile} is already in {the}.")
+    for result in broken:
+        if result.problem and (profile in result.profiles or result.key_id == key_id):
+            raise result.problem
+    if storing:
+        wiring.keyring.pair(profile)  # where there is no keyring, nobody is asked
+    to, where = "into the keyring" if storing else "back into its file", show.where(active.place, app.show_path)
+    app.say(f"{profile}, key {mask(key_id)}, in {where}: it will be moved {to}.")
+    if storing:
+        app.say(
+            "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out. "
+            "Programs that you start from now on get each new key without a restart."
+        )
+    if not yes and not app.confirm("Move it now?", default=True):
+        return told("declined", here, show.CANCELLED)
+    with wiring.stop.on_interrupt(), wiring.lock():
+        moving = wiring.moving()
+        moving.store(profile) if storing else moving.restore(profile)
+    return told("moved", there, f"Done. The key of {profile} is now in {the}.")
+
+
+def _finish_first(app: App, wiring: Wiring) -> list[Result]:
+    """Rotations and moves of earlier runs; those that cannot be finished block only their own profile."""
+    broken = wiring.finish_moves()
+    if unfinished(wiring.here, mend=False):
+        run = Run(
+            wiring.here,
+            RotateOptions(app.settings.policy),
+            TerminalConsent(app, wiring.copies, yes=True),
+            wiring.lock,
+            wiring.account_for,
+            lambda note: Narrator(app, note.places[0].profile if note.places else ""),
+            wiring.waiter,
+        )
+        with wiring.stop.on_interrupt():
+            for result in run.settle():
+                if result.outcome and (text := show.settled_line(result)):
+                    app.say(text)
+                broken += [result] if result.problem else []
+    for result in broken:
+        if result.problem:
+            wiring.warn(result.problem.message)
+    return broken

@@ -113,15 +113,7 @@ class Rotate:
             young,
         )
         self._consent = TerminalConsent(
-            app,
-            settings.policy,
-            yes=typed.yes,
-            replace_inactive=settings.replace_inactive,
-            foreign=self._foreign,
-            copies=wiring.copies,
-            others=self._others,
-            looked=self._looked,
-            several=self._several,
+            app, wiring.copies, typed.yes, self._foreign, self._others, self._looked, self._several
         )
 
     @classmethod
@@ -212,7 +204,7 @@ class Rotate:
                 return do(self._run)
             finally:
                 for narrator in self._narrators:
-                    narrator.end()
+                    narrator.close()
 
     def dry_run(self) -> list[Result]:
         """Look, and tell the steps that would be taken."""

@@ -17,7 +17,7 @@ from ..core.errors import Declined, NeedsPerson
 from ..core.hints import Again, Hint
 from ..core.parallel import Running
 from ..core.plan import Note, Step
-from ..core.policy import TWO_KEYS, Policy, Row, join, mask, old
+from ..core.policy import TWO_KEYS, Row, join, mask, old
 from ..rotation.ports import Did, Ending
 from . import show
 from .app import App
@@ -36,18 +36,15 @@ _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a serv
 
 @dataclass(eq=False)
 class TerminalConsent:
-    """Asks the person. `yes` is --yes, `replace_inactive` the setting; `foreign` names
-    endpoints that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the
-    keys before the question; of `several` keys each has one line."""
+    """Asks the person. `yes` is --yes; `foreign` names endpoints that are not AWS's, `others` gives a key's last use by
+    anything but this program; `looked` is told of the keys before the question; of `several` keys each has one line."""
 
     app: App
-    policy: Policy
-    yes: bool
-    replace_inactive: bool
-    foreign: Callable[[RotationPlan], Sequence[str]]
     copies: OtherCopies
-    others: Callable[[RotationPlan], Row | None]
-    looked: Callable[[Sequence[RotationPlan]], None]
+    yes: bool
+    foreign: Callable[[RotationPlan], Sequence[str]] = lambda _: ()
+    others: Callable[[RotationPlan], Row | None] = lambda _: None
+    looked: Callable[[Sequence[RotationPlan]], None] = lambda _: None
     several: bool = False
     said: set[str] = field(default_factory=set)  # what is true of several keys is said once
 
@@ -95,7 +92,7 @@ class TerminalConsent:
     def introduce(self, plan: RotationPlan) -> None:
         """The lines before the question, also where nothing is asked."""
         say = self.app.complain if self.asks else self.app.say  # what is asked about is said with --quiet too
-        who, age, *more = show.header(plan, self.policy, self.others(plan), self.foreign(plan))
+        who, age, *more = show.header(plan, self.app.settings.policy, self.others(plan), self.foreign(plan))
         lines = [who, age] if not self.several else [f"{who}, {age}"] if self.asks else []
         for line in [*lines, *(line for line in more if line not in self.said)]:
             say(line)
@@ -107,7 +104,7 @@ class TerminalConsent:
 
     def give_up(self, plan: RotationPlan) -> bool:
         """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""
-        if self.replace_inactive:
+        if self.app.settings.replace_inactive:
             return True
         if not self.asks or not self.app.terminal:
             return False
@@ -168,7 +165,7 @@ class Narrator:
         self._spinner.close()
         self._app.say(f"{self._prefix}{self._app.style('note:', fg='yellow')} {text}")
 
-    def end(self) -> None:
+    def close(self) -> None:
         """No more steps: stop the spinner, say what was held back."""
         self._spinner.close()
         if self._switched_off:
