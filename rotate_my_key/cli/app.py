@@ -287,8 +287,9 @@ class App:
             if context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE
             and each.name not in ("mfa_code", *but)
         ]
-        arguments = [word for each in typed for word in _argument(each, self.value_of(context, each))]
-        options = [word for each in typed for word in option_words(each, self.value_of(context, each))]
+        values = [(each, self.value_of(context, each)) for each in typed]
+        arguments = [str(word) for each, of in values if isinstance(each, click.Argument) for word in _each(of)]
+        options = [word for each, of in values for word in option_words(each, of)]
         options += [flag for flag in flags if flag not in options]
         dashed = any(word.startswith("-") and word != "-" for word in arguments)
         words = [*options, "--", *arguments] if dashed else [*arguments, *options]
@@ -449,12 +450,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _argument(argument: click.Parameter, value: Any) -> Sequence[str]:
-    if not isinstance(argument, click.Argument):
-        return ()
-    return [str(each) for each in (value if isinstance(value, tuple) else (value,))]
-
-
 def option_words(option: click.Parameter, value: Any) -> Iterator[str]:
     """`--account 123456789012`; nothing for what has no value, and for an argument."""
     word = next((word for word in option.opts if word == "-p"), max(option.opts, key=len))
@@ -462,8 +457,13 @@ def option_words(option: click.Parameter, value: Any) -> Iterator[str]:
         return
     if value is True:
         yield word
-    for each in value if isinstance(value, tuple) else (value,) if value is not True else ():
-        yield from (f"{word}={each}",) if str(each).startswith("-") else (word, str(each))
+        return
+    for each in map(str, _each(value)):
+        yield from (f"{word}={each}",) if each.startswith("-") else (word, each)
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _is_utf8(stream: IO[str] | None) -> bool:

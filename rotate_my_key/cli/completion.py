@@ -205,11 +205,8 @@ def install(app: App, *, shell: str | None, as_json: bool) -> None:
 def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
     """Remove it again, byte for byte; from every shell, unless one is named."""
     changed = remove(app, shell)
-    if as_json:
-        return app.json({"changed": changed})
-    for path in changed:
-        app.out(f"Removed from {app.show_path(path)}.")
-    return None if changed else app.out("Completion was not installed.")
+    lines = [f"Removed from {app.show_path(path)}." for path in changed] or ["Completion was not installed."]
+    app.result({"changed": changed}, *lines, as_json=as_json)
 
 
 def remove(app: App, shell: str | None = None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..core.errors import Problem, WrongUsage
@@ -62,27 +62,34 @@ def set_(app: App, *, name: str, value: str | None, unset: bool) -> None:
     if unset == (value is not None):
         name, _, value = name.partition("=")  # as other programs have it
         raise WrongUsage("give either a value or --unset", Hint("config", "set", name, value or "VALUE"))
-    if value is None:
-        _unset(app, name)
-    else:
-        _set(app, name, value)
+    if value is not None:
+        return _set(app, name, value)
+    from ..settings import ini
+
+    file = app.paths.config_file
+    for spelling in dict.fromkeys((name, name.replace("-", "_"))):  # any name that the file has and should not have
+        if ini.change(file, spelling, None):
+            return app.say(f"{spelling} is no longer set in {app.show_path(file)}")
+    return app.say(f"{settings.setting(name).name} was not set in {app.show_path(file)}")
 
 
 def path(app: App, *, as_json: bool) -> None:
     """Print both paths and whether they are read, or `{"version", "user": {"path", "state"}, "site": {...}}`."""
-    found = {
-        "user": {"path": app.paths.config_file, "state": _user_state(app.paths.config_file)},
-        "site": {"path": app.paths.site_file, "state": _site_state(app.paths)},
-    }
-    if as_json:
-        app.json({**found})
-        return
-    for whose, file in found.items():
-        state = file["state"].replace(f"{file['path']} ", "", 1)
-        app.out(f"{whose}  {file['path']}  ({state})")
+    found: dict[str, Any] = {}
+    lines = []
+    for whose, file, look in (("user", app.paths.config_file, _user_state), ("site", app.paths.site_file, _site_state)):
+        try:
+            state = look(app.paths)
+        except Problem as problem:
+            state = f"wrong: {problem.message}"
+        found[whose] = {"path": file, "state": state}
+        lines.append(f"{whose}  {file}  ({state.replace(f'{file} ', '', 1)})")
+    app.result(found, *lines, as_json=as_json)
 
 
 def _set(app: App, name: str, text: str) -> None:
+    from ..settings import ini
+
     try:
         row = settings.setting(name)
     except WrongUsage as wrong:
@@ -105,7 +112,7 @@ def _set(app: App, name: str, text: str) -> None:
         ask = f"; ask {contact.value}" if contact and contact.value else ""
         allowed = _ALLOWED[row.tighter].format(limit or "nothing")
         raise Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", Hint("config", "get", row.name))
-    changed = _change(app.paths.config_file, row.name, value)
+    changed = ini.change(app.paths.config_file, row.name, value)
     now, file = f"{'now' if changed else 'already'} {settings.write(value) or 'empty'}", app.paths.config_file
     app.say(f"{row.name} is {now} in {app.show_path(file)}")
     if app.env.get(row.variable):
@@ -113,22 +120,6 @@ def _set(app: App, name: str, text: str) -> None:
     with suppress(Problem):  # another line may be wrong still
         for notice in settings.load(app.paths, app.env, {}).notices:
             app.say(f"note: {notice}")
-
-
-def _change(path: str, name: str, value: settings.Value | None) -> bool:
-    from ..settings import ini
-
-    return ini.change(path, name, value)
-
-
-def _unset(app: App, name: str) -> None:
-    """Take a name out: a setting's, or any other that the file has and should not have."""
-    file = app.paths.config_file
-    for spelling in dict.fromkeys((name, name.replace("-", "_"))):
-        if _change(file, spelling, None):
-            app.say(f"{spelling} is no longer set in {app.show_path(file)}")
-            return
-    app.say(f"{settings.setting(name).name} was not set in {app.show_path(file)}")
 
 
 _ALLOWED = {
@@ -154,18 +145,12 @@ def _whence(origin: ValueOrigin) -> str:
     return f"limited by {origin.ceiling}; {origin.source} has {origin.asked or 'nothing'}"
 
 
-def _user_state(file: str) -> str:
-    if not os.path.lexists(file):
+def _user_state(paths: Paths) -> str:
+    if not os.path.lexists(paths.config_file):
         return "not there yet"
-    try:
-        settings.user(file)
-    except Problem as problem:
-        return f"wrong: {problem.message}"
+    settings.user(paths.config_file)
     return "read"
 
 
 def _site_state(paths: Paths) -> str:
-    try:
-        return settings.site(paths).state
-    except Problem as problem:
-        return f"wrong: {problem.message}"
+    return settings.site(paths).state

@@ -10,7 +10,7 @@ from ..core.hints import Hint
 from ..core.model import Look
 from ..core.policy import mask, old
 from ..rotation.facts import is_stranded
-from ..rotation.survey import Retirement, plan_retirement, retire
+from ..rotation.survey import plan_retirement, retire
 from ..rotation.unfinished import look_at, resume, unfinished
 from . import show
 from .app import App
@@ -30,15 +30,21 @@ def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool)
     now, key, who = datetime.now(UTC), plan.key, plan.identity
     app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}")
     app.say(f"{key.status.lower()}, {old(now - key.created)}; {show.last_used(plan.last_use, now)}")
+    value = {"key": show.key_json(key)}
     question = f"{'Delete' if plan.deletes else 'Deactivate'} {mask(key.key_id)}?"
     if not yes and not app.confirm(question, default=False):
-        _tell(app, plan, "declined", as_json)
+        app.result({**value, "action": "declined"}, show.CANCELLED, as_json=as_json)
         return 4
     with wiring.stop.on_interrupt(), wiring.lock():
         retire(plan, account, wiring.here)
         if plan.deletes:
-            _finish(app, wiring, plan.key.key_id)
-    _tell(app, plan, "deleted" if plan.deletes else "switched off", as_json)
+            _finish(app, wiring, key.key_id)
+    if plan.deletes:
+        app.result({**value, "action": "deleted"}, f"Deleted {mask(key.key_id)}.", as_json=as_json)
+    else:
+        again = app.about(Hint("delete-key", key.key_id[-4:]))
+        done = f"Deactivated {mask(key.key_id)}. If nothing breaks, delete it: `{again}`"
+        app.result({**value, "action": "switched off"}, done, as_json=as_json)
     return 0
 
 
@@ -51,19 +57,6 @@ def _look(wiring: Wiring, key_id: str, profile: str | None) -> tuple[Look, IamAc
                 return look_at(note, account, wiring.here)[0], account
     account = wiring.account(profile)
     return account.look([wiring.active(profile).pair]), account
-
-
-def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
-    key, again = mask(plan.key.key_id), app.about(Hint("delete-key", plan.key.key_id[-4:]))
-    sentences = {
-        "declined": show.CANCELLED,
-        "deleted": f"Deleted {key}.",
-        "switched off": f"Deactivated {key}. If nothing breaks, delete it: `{again}`",
-    }
-    if as_json:
-        app.json({"key": show.key_json(plan.key), "action": action})
-    else:
-        app.out(sentences[action])
 
 
 def _finish(app: App, wiring: Wiring, key_id: str) -> None:

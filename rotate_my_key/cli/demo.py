@@ -20,18 +20,8 @@ if TYPE_CHECKING:
     from ..demo import DemoAws
 
 _KEPT = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TERM",
-    "COLORTERM",
-    "NO_COLOR",
-    "FORCE_COLOR",
-    "TZ",
-    "TMPDIR",
-    "TEMP",
-    "SYSTEMROOT",
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM"),
+    *("NO_COLOR", "FORCE_COLOR", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"),
 )
 _PROPAGATION = 3.0  # seconds until a new key is known; AWS takes 8 to 10
 _LATENCY = 0.05  # seconds that an answer takes
@@ -115,7 +105,8 @@ def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
     code = run(["rotate"], watched.env, watched)
     if code:
         return code
-    after = _read(path)
+    with open(path, encoding="utf-8", newline="") as file:
+        after = file.read()
     _say(app, "\nWhat changed in the file, and nothing else did:")
     lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1))
     for secret in aws.secrets:
@@ -142,11 +133,6 @@ def _elsewhere(url: str) -> Iterator[str]:
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", newline="") as file:
-        return file.read()
 
 
 def _say(app: App, text: str) -> None:

@@ -21,7 +21,10 @@ def run(app: App, *, as_json: bool) -> None:
     if not entries:
         app.out("No rotations on this computer yet.")
         return
-    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT"), *map(_cells, entries)]
+    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT")]
+    for past in entries:
+        when, user = f"{past.at.astimezone():%Y-%m-%d %H:%M}", past.arn.rsplit("/", 1)[-1]
+        rows.append((when, past.action, past.old, past.new or "-", user, past.account))
     head, *lines = table(rows, app.width())
     app.out(head)
     for past, line in zip(entries, lines, strict=True):
@@ -33,12 +36,6 @@ def run(app: App, *, as_json: bool) -> None:
 def _json(past: Past) -> dict[str, object]:
     """Times as the other commands give them."""
     return {name: stamp(value) if isinstance(value, datetime) else value for name, value in past._asdict().items()}
-
-
-def _cells(past: Past) -> tuple[str, ...]:
-    user = past.arn.rsplit("/", 1)[-1]
-    when = f"{past.at.astimezone():%Y-%m-%d %H:%M}"
-    return (when, past.action, past.old, past.new or "-", user, past.account)
 
 
 def _more(app: App, past: Past) -> Iterator[str]:

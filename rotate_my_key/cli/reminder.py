@@ -30,12 +30,13 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
     """Put the reminder into your shell's start-up file; safe to run again."""
     from ..reminder import shell as shells
     from ..reminder.folder import Installed
+    from ..schedule.job import find_program
 
     chosen = shell or app.shell("reminder")
     path = os.path.abspath(rc_file) if rc_file else shells.rc_file(chosen, app.paths.home, app.env)
     mine = folder(app)
     places = tuple(dict.fromkeys([*mine.installed().places, (chosen, path)]))
-    mine.remember(Installed(mine.tool(_program(app)), places))
+    mine.remember(Installed(mine.tool(find_program(app.env, app.paths.home)), places))
     again(app)
     changed = shells.install(path, os.fsencode(shells.guard(chosen, mine.script(chosen))))
     if as_json:
@@ -50,13 +51,8 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
 def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
     """Remove the reminder again, byte for byte; from every shell, unless one is named."""
     changed = remove(app, shell, rc_file)
-    if as_json:
-        app.json({"changed": changed})
-        return
-    for path in changed:
-        app.out(f"Removed from {app.show_path(path)}.")
-    if not changed:
-        app.out("The reminder was not installed.")
+    lines = [f"Removed from {app.show_path(path)}." for path in changed] or ["The reminder was not installed."]
+    app.result({"changed": changed}, *lines, as_json=as_json)
 
 
 def remove(app: App, shell: str | None = None, rc_file: str | None = None) -> list[str]:
@@ -66,10 +62,9 @@ def remove(app: App, shell: str | None = None, rc_file: str | None = None) -> li
     mine = folder(app)
     known = mine.installed()
     every = [*known.places, *shells.every_rc_file(app.paths.home, app.env)]
-    targets = [place for place in every if shell in (None, place[0])]
+    gone = list(dict.fromkeys(path for name, path in every if shell in (None, name)))
     if rc_file:
-        targets = [(shell or "", os.path.abspath(rc_file))]
-    gone = list(dict.fromkeys(path for _, path in targets))
+        gone = [os.path.abspath(rc_file)]
     changed = [path for path in gone if shells.uninstall(path)]
     left = tuple(place for place in known.places if place[1] not in gone)
     if left:
@@ -92,22 +87,15 @@ def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
         return
     state, until = mine.load(), _snoozed(app, mine)
     places = mine.installed().places
-    if as_json:
-        app.json(
-            {
-                "installed": [{"shell": shell, "rc_file": path} for shell, path in places],
-                "snoozed_until": _iso(until) if until > time.time() else None,
-                "next": _iso(mine.next(state, int(time.time())) if state else 0),
-                "items": [_item(item) for item in state.items] if state else [],
-            }
-        )
-        return
-    for name, path in places:
-        app.out(f"installed in {app.show_path(path)} ({name})")
-    if not places:
-        app.out("not installed: rotate-my-key reminder install")
-    for line in _lines(state, until, datetime.now(UTC)):
-        app.out(line)
+    value = {
+        "installed": [{"shell": shell, "rc_file": path} for shell, path in places],
+        "snoozed_until": _iso(until) if until > time.time() else None,
+        "next": _iso(mine.next(state, int(time.time())) if state else 0),
+        "items": [_item(item) for item in state.items] if state else [],
+    }
+    lines = [f"installed in {app.show_path(path)} ({name})" for name, path in places]
+    lines = lines or ["not installed: rotate-my-key reminder install"]
+    app.result(value, *lines, *_lines(state, until, datetime.now(UTC)), as_json=as_json)
 
 
 def snooze(app: App, *, duration: str, as_json: bool) -> None:
@@ -119,18 +107,15 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
     if length and not app.settings.snooze:
         origin, contact = app.settings.origin["snooze"], app.settings.contact
         ask = f"; ask {contact}" if contact else ""
-        why = f"the reminder cannot be snoozed here ({origin.ceiling or origin.source}){ask}"
-        raise NotAllowed(why, Hint())
+        raise NotAllowed(f"the reminder cannot be snoozed here ({origin.ceiling or origin.source}){ask}", Hint())
     until = int(time.time() + length.total_seconds()) if length else 0
     folder(app).snooze(until)
     again(app)
     moment = datetime.fromtimestamp(until, UTC)
-    if as_json:
-        app.json({"snoozed_until": _iso(until)})
-    elif length:
-        app.out(f"Snoozed until {policy.day(moment)}, {moment.astimezone():%H:%M}.")
-    else:
-        app.out("The reminder is on again.")
+    text = (
+        f"Snoozed until {policy.day(moment)}, {moment.astimezone():%H:%M}." if length else "The reminder is on again."
+    )
+    app.result({"snoozed_until": _iso(until)}, text, as_json=as_json)
 
 
 def say(app: App) -> int:
@@ -141,16 +126,11 @@ def say(app: App) -> int:
     return main(folder(app).path, lambda words: run(words, app.env))
 
 
-def _program(app: App) -> str:
-    from ..schedule.job import find_program
-
-    return find_program(app.env, app.paths.home)
-
-
 def _text(app: App, mine: Folder, shell: str, system: bool) -> str:
     from ..reminder import shell as shells
+    from ..schedule.job import find_program
 
-    tool = mine.tool(_program(app))
+    tool = mine.tool(find_program(app.env, app.paths.home))
     if not system:
         guard = shells.added(b"", os.fsencode(shells.guard(shell, mine.script(shell))))
         return f"{os.fsdecode(guard)}\n# what the line sources:\n{shells.script(shell, tool, mine.folders)}"
@@ -177,9 +157,9 @@ def _unread(app: App, shell: str, path: str) -> str:
 
 
 def _item(item: Item) -> dict[str, object]:
-    times = {"due": item.at, "overdue": item.until} if item.created else {"until": item.until}
-    named = {name: _iso(moment) for name, moment in times.items()}
-    return {"kind": item.kind, "key_id": item.key_id, "profiles": list(item.names), **named}
+    until = _iso(item.until)
+    times = {"due": _iso(item.at), "overdue": until} if item.created else {"until": until}
+    return {"kind": item.kind, "key_id": item.key_id, "profiles": list(item.names), **times}
 
 
 def _lines(state: State | None, until: int, now: datetime) -> list[str]:
@@ -211,14 +191,8 @@ def cache(app: App) -> FileCache:
     from ..state.history import FileCache
 
     paths, made_from = app.paths, _newest(app)
-
-    def keep(rows: Sequence[Row]) -> None:
-        try:
-            _update(app, rows, made_from)
-        except Problem as problem:
-            _unkept(app, problem)
-
-    return FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config), keep)
+    files = (paths.credentials, paths.config)
+    return FileCache(os.path.join(paths.state_dir, "status.json"), files, lambda rows: _keep(app, rows, made_from))
 
 
 def folder(app: App) -> Folder:
@@ -239,14 +213,15 @@ def again(app: App) -> None:
 
 def refresh(app: App) -> None:
     """The same after a run that learnt nothing of a key, and may have left a rotation unfinished."""
+    kept = cache(app).load()
+    _keep(app, kept.rows, _newest(app) if kept.current else 0)
+
+
+def _keep(app: App, rows: Sequence[Row], made_from: int) -> None:
     try:
-        again(app)
+        _update(app, rows, made_from)
     except Problem as problem:
-        _unkept(app, problem)
-
-
-def _unkept(app: App, problem: Problem) -> None:
-    app.detail(f"the reminder could not be kept up to date: {problem.message}")
+        app.detail(f"the reminder could not be kept up to date: {problem.message}")
 
 
 def _update(app: App, rows: Sequence[Row], made_from: int) -> None:

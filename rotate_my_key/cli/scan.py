@@ -137,7 +137,9 @@ class Scan:
 
     def update(self, *, yes: bool) -> list[Copy]:
         """Put the new pair where an old one is that is still kept; gives the files that should take it and did not."""
-        paths = self._to_change()
+        # The files that hold an old pair and should take the new one, and those that nobody could read
+        old = [c.path for c in self._found if c.key_id in self._successor and (c.can_change or c.owed)]
+        paths = list(dict.fromkeys([*old, *self._files.unread(self._tally)])) if self._successor else []
         if not paths:
             self._app.say("Nothing to update.")
             return []
@@ -153,13 +155,6 @@ class Scan:
         self._found = [*(left.pop((copy.path, copy.key_id), copy) for copy in self._found), *left.values()]
         return [copy for copy in done if copy.owed]
 
-    def _to_change(self) -> list[str]:
-        """The files that hold an old pair and should take the new one, and those that nobody could read."""
-        if not self._successor:
-            return []
-        old = [c.path for c in self._found if c.key_id in self._successor and (c.can_change or c.owed)]
-        return list(dict.fromkeys([*old, *self._files.unread(self._tally)]))
-
     def _put(self, kept: Kept, paths: Sequence[str]) -> list[Copy]:
         """The note first: an undo must find them too, and later runs try those again that did not take it."""
         note = replace(kept.note, copies=True, followed=False)
@@ -171,46 +166,40 @@ class Scan:
 
     # Telling
 
-    def _of(self, key_id: str) -> tuple[list[Copy], list[RunningProcess]]:
+    def _of(self, key_id: str) -> tuple[list[Copy], list[RunningProcess], list[str]]:
+        """The files, processes and variables that have this key."""
         processes = [process for process in self._processes if process.key_id == key_id]
-        return [copy for copy in self._found if copy.key_id == key_id], processes
-
-    def _kept(self, key_id: str) -> list[str]:
-        return [name for name, of in self._variables if of == key_id]
+        variables = [name for name, of in self._variables if of == key_id]
+        return [copy for copy in self._found if copy.key_id == key_id], processes, variables
 
     def show(self) -> None:
         """What was found, key by key."""
+        app = self._app
         for key_id in dict.fromkeys([*self._profiles, *self._successor]):
-            copies, processes = self._of(key_id)
-            rows = [[self._app.show_path(c.path), self._means(c)] for c in copies if not c.is_profile]
+            copies, processes, variables = self._of(key_id)
+            new = self._successor.get(key_id)
+            update = Hint("scan", "--update", lead="to update it")
+            rows = [
+                [app.show_path(copy.path), update if new and copy.can_change else copy.means]
+                for copy in copies
+                if not copy.is_profile
+            ]
             rows += [[f"process {p.pid} ({p.name})", f"has it in its {p.where}; restart it"] for p in processes]
             remove = r"new programs get it; reg delete HKCU\Environment /f /v"
-            rows += [[f"variable {name}", f"{remove} {name}"] for name in self._kept(key_id)]
-            self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
-            for line in table([("", ""), *rows], self._app.width())[1:]:
-                self._app.out(f"  {line}")
+            rows += [[f"variable {name}", f"{remove} {name}"] for name in variables]
+            head = f"old key {mask(key_id)}, replaced by {mask(new)}" if new else ""
+            head = head or f"key {mask(key_id)} of {join(self._profiles[key_id])}"
+            app.out(app.style(f"{head}:" if rows else f"{head}: nothing else here has it", bold=True))
+            for line in table([("", ""), *rows], app.width())[1:]:
+                app.out(f"  {line}")
         tally = self._tally
-        lines = [f"Read {number(tally.files, 'file')}."]
+        app.say(f"Read {number(tally.files, 'file')}.")
         if tally.unreadable:
-            lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
+            app.say(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
         for reason, paths in tally.skipped.items():
-            lines.append(f"Skipped {len(paths):,} ({reason}: {self._some(paths)}).")
+            app.say(f"Skipped {len(paths):,} ({reason}: {self._some(paths)}).")
         if not self._paths:
-            lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
-        for line in lines:
-            self._app.say(line)
-
-    def _head(self, key_id: str, found: int) -> str:
-        if key_id in self._successor:
-            text = f"old key {mask(key_id)}, replaced by {mask(self._successor[key_id])}"
-        else:
-            text = f"key {mask(key_id)} of {join(self._profiles[key_id])}"
-        return f"{text}: {'' if found else 'nothing else here has it'}".rstrip()
-
-    def _means(self, copy: Copy) -> str:
-        if copy.can_change and copy.key_id in self._successor:
-            return Hint("scan", "--update", lead="to update it")
-        return copy.means
+            app.say("To read everything in a folder: rotate-my-key scan FOLDER")
 
     def _some(self, paths: Sequence[str]) -> str:
         return ", ".join([*map(self._app.show_path, paths[:3]), *(["..."] if len(paths) > 3 else [])])
@@ -226,12 +215,12 @@ class Scan:
         }
 
     def _key_json(self, key_id: str) -> dict[str, Any]:
-        copies, processes = self._of(key_id)
+        copies, processes, variables = self._of(key_id)
         return {
             "key_id": key_id,
             "profiles": self._profiles.get(key_id, []),
             "replaced_by": self._successor.get(key_id),
             "files": [copy.json() for copy in copies],
             "processes": [{"pid": p.pid, "name": p.name, "where": p.where} for p in processes],
-            "variables": self._kept(key_id),
+            "variables": variables,
         }

@@ -67,12 +67,8 @@ def install(app: App, *, yes: bool, as_json: bool) -> int:
 def uninstall(app: App, *, as_json: bool) -> None:
     """Remove the daily run again, with everything that `install` created."""
     gone = remove(app)
-    if as_json:
-        app.json({"removed": gone})
-    elif gone:
-        app.out(f"Removed: {policy.join(gone)}. Your keys are no longer rotated automatically.")
-    else:
-        app.out("No schedule was installed.")
+    text = f"Removed: {policy.join(gone)}. Your keys are no longer rotated automatically."
+    app.result({"removed": gone}, text if gone else "No schedule was installed.", as_json=as_json)
 
 
 def remove(app: App) -> list[str]:
