@@ -13,7 +13,6 @@ import secrets
 import string
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from xml.sax.saxutils import escape
 from .core.model import AccessKey, Credentials
 
 _ACCOUNT, _USER = "123456789012", "alice"
+_USER_ID = "AIDADEMODEMODEMODEMO"
 _ARN = f"arn:aws:iam::{_ACCOUNT}:user/{_USER}"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = f"{string.ascii_letters}{string.digits}+/"
@@ -96,12 +96,7 @@ class DemoAws:
         try:
             with self._lock:
                 self._check(headers, body)
-                do = self._actions.get(action)
-                if do is None:
-                    raise _Refused("InvalidAction", f"Could not find operation {action}", 400)
-                if values.get("UserName", _USER) != _USER:
-                    raise _Refused("NoSuchEntity", "The user with this name cannot be found.", 404)
-                result = do(self, values)
+                result = self._do(action, values)
         except _Refused as no:
             error = f"<Error><Type>Sender</Type><Code>{no.code}</Code><Message>{escape(no.sentence)}</Message></Error>"
             return no.status, f"<ErrorResponse>{error}<RequestId>demo</RequestId></ErrorResponse>"
@@ -129,43 +124,38 @@ class DemoAws:
         if not hmac.compare_digest(hmac.digest(secret, to_sign.encode(), "sha256").hex(), signature):
             raise _Refused("SignatureDoesNotMatch", "The request signature we calculated does not match.", 403)
 
-    # The actions. What each gives is the XML of its result.
-
-    def _who(self, values: dict[str, str]) -> str:
-        return f"<Arn>{_ARN}</Arn><UserId>AIDADEMODEMODEMODEMO</UserId><Account>{_ACCOUNT}</Account>"
-
-    def _user(self, values: dict[str, str]) -> str:
-        return (
-            f"<User><Path>/</Path><UserName>{_USER}</UserName><UserId>AIDADEMODEMODEMODEMO</UserId><Arn>{_ARN}</Arn>"
-            "<CreateDate>2019-01-01T00:00:00Z</CreateDate></User>"
-        )
-
-    def _list(self, values: dict[str, str]) -> str:
-        rows = "".join(f"<member>{_described(key)}</member>" for key in self._keys.values())
-        return f"<AccessKeyMetadata>{rows}</AccessKeyMetadata><IsTruncated>false</IsTruncated>"
-
-    def _last_used(self, values: dict[str, str]) -> str:
-        self._key(values)
-        at = datetime.now(UTC) - timedelta(hours=3)
-        use = f"<LastUsedDate>{at:%Y-%m-%dT%H:%M:%SZ}</LastUsedDate><ServiceName>s3</ServiceName>"
-        use += "<Region>eu-west-1</Region>"
-        return f"<UserName>{_USER}</UserName><AccessKeyLastUsed>{use}</AccessKeyLastUsed>"
-
-    def _create(self, values: dict[str, str]) -> str:
-        if len(self._keys) >= _MOST_KEYS:
-            raise _Refused("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {_MOST_KEYS}", 409)
-        pair = self._add(timedelta(0), self._propagation)
-        self.secrets.add(pair.secret)
-        key = _described(self._keys[pair.key_id])
-        return f"<AccessKey>{key}<SecretAccessKey>{pair.secret}</SecretAccessKey></AccessKey>"
-
-    def _update(self, values: dict[str, str]) -> str:
-        self._key(values).status = values.get("Status", "Active")
-        return ""
-
-    def _delete(self, values: dict[str, str]) -> str:
-        del self._keys[self._key(values).pair.key_id]
-        return ""
+    def _do(self, action: str, values: dict[str, str]) -> str:
+        """The XML of an action's result. Raises _Refused."""
+        if values.get("UserName", _USER) != _USER:
+            raise _Refused("NoSuchEntity", "The user with this name cannot be found.", 404)
+        match action:
+            case "GetCallerIdentity":
+                return f"<Arn>{_ARN}</Arn><UserId>{_USER_ID}</UserId><Account>{_ACCOUNT}</Account>"
+            case "GetUser":
+                made = f"<UserId>{_USER_ID}</UserId><Arn>{_ARN}</Arn><CreateDate>2019-01-01T00:00:00Z</CreateDate>"
+                return f"<User><Path>/</Path><UserName>{_USER}</UserName>{made}</User>"
+            case "ListAccessKeys":
+                rows = "".join(f"<member>{_described(key)}</member>" for key in self._keys.values())
+                return f"<AccessKeyMetadata>{rows}</AccessKeyMetadata><IsTruncated>false</IsTruncated>"
+            case "GetAccessKeyLastUsed":
+                self._key(values)
+                at = f"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
+                use = f"<LastUsedDate>{at}</LastUsedDate><ServiceName>s3</ServiceName><Region>eu-west-1</Region>"
+                return f"<UserName>{_USER}</UserName><AccessKeyLastUsed>{use}</AccessKeyLastUsed>"
+            case "CreateAccessKey":
+                if len(self._keys) >= _MOST_KEYS:
+                    raise _Refused("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {_MOST_KEYS}", 409)
+                pair = self._add(timedelta(0), self._propagation)
+                self.secrets.add(pair.secret)
+                key = _described(self._keys[pair.key_id])
+                return f"<AccessKey>{key}<SecretAccessKey>{pair.secret}</SecretAccessKey></AccessKey>"
+            case "UpdateAccessKey":
+                self._key(values).status = values.get("Status", "Active")
+                return ""
+            case "DeleteAccessKey":
+                del self._keys[self._key(values).pair.key_id]
+                return ""
+        raise _Refused("InvalidAction", f"Could not find operation {action}", 400)
 
     def _key(self, values: dict[str, str]) -> _StoredKey:
         key_id = values.get("AccessKeyId", "")
@@ -173,16 +163,6 @@ class DemoAws:
             return self._keys[key_id]
         except KeyError:
             raise _Refused("NoSuchEntity", f"The Access Key with id {key_id} cannot be found.", 404) from None
-
-    _actions: dict[str, Callable[[DemoAws, dict[str, str]], str]] = {  # noqa: RUF012  never changed
-        "GetCallerIdentity": _who,
-        "GetUser": _user,
-        "ListAccessKeys": _list,
-        "GetAccessKeyLastUsed": _last_used,
-        "CreateAccessKey": _create,
-        "UpdateAccessKey": _update,
-        "DeleteAccessKey": _delete,
-    }
 
 
 def _described(key: _StoredKey) -> str:

@@ -145,9 +145,7 @@ _EACH: tuple[click.Command, ...] = (
         signing_options,
         AS_JSON,
     ),
-    _command(
-        "status.history", "Show past rotations on this computer: when, which key replaced which, for whom.", AS_JSON
-    ),
+    _command("history", "Show past rotations on this computer: when, which key replaced which, for whom.", AS_JSON),
     _command(
         "undo",
         """Put the old key back, as long as it is not deleted (see rotate --overlap and --keep-old).

@@ -45,7 +45,7 @@ class OtherCopies:
         """Say, once a run, how many other files hold these pairs; if they shall change, also which of them cannot."""
         with self._lock:  # keys of several users are rotated side by side
             new = [pair for pair in pairs if pair.key_id not in self._seen]
-            found = self._glance(new)
+            found = self.look(new)
         paths = list(dict.fromkeys(self._app.show_path(copy.path) for copy in found if not copy.is_unread))
         if paths:
             one, them = len(paths) == 1, "it" if len(new) == 1 else "them"
@@ -68,10 +68,6 @@ class OtherCopies:
         from ..copies.forms import Forms
 
         return list(processes([Forms(pair) for pair in pairs]))
-
-    def foresee(self, pair: Credentials) -> None:
-        """Look for what a rotation of this pair would meet."""
-        self._glance([pair])
 
     def found(self, key_id: str) -> list[Copy]:
         """What was seen in this run of the files that hold this key, or held it: changed, or why not."""
@@ -97,7 +93,8 @@ class OtherCopies:
                 f"Change {number(good, 'file')} too?", default=True, flags=["--update-copies", "--yes"]
             )
 
-    def _glance(self, pairs: Sequence[Credentials]) -> list[Copy]:
+    def look(self, pairs: Sequence[Credentials]) -> list[Copy]:
+        """The well-known files, and those that scans found, that hold these pairs or cannot be read."""
         if not pairs:
             return []
         from ..copies.forms import Forms

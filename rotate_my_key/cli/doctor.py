@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 _SHOW = Hint("schedule", "show")
 
 
-def findings(app: App) -> list[Finding]:
-    """All of it."""
-    return [*_reminder(app), *_schedule(app)]
-
-
 def _reminder(app: App) -> Iterator[Finding]:
     """The reminder: its block in the start-up files, and the program that it runs. Nothing if it is not installed."""
     from ..reminder.shell import has_block
@@ -97,7 +92,7 @@ def run(app: App, *, profile: str | None, as_json: bool) -> int:
         put_back=wiring.put_back,
     )
     with app.waiting("checking your keys..."):
-        report = examine(computer, partial(_account, wiring), datetime.now(UTC), findings(app))
+        report = examine(computer, partial(_account, wiring), datetime.now(UTC), [*_reminder(app), *_schedule(app)])
     found = (replace(finding, remedy=app.about(finding.remedy)) for finding in report.findings)
     report = replace(report, findings=tuple(found))
     if as_json:

@@ -78,20 +78,14 @@ class Delivery:
         """Where it is, for a later run that removes it; a link is a secret, and is not remembered."""
         return Mark() if self._link else Mark("", self._text, "" if self._mine else self._auth)
 
-    @property
-    def name(self) -> str:
-        """What to type for it; `-` for a link."""
-        return "-" if self._link else self._text
-
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
         with self._app.waiting("fetching the new key from IT"):
-            return read_delivery(self._by_link() if self._link else self._by_name())
+            if not self._link:
+                return read_delivery(self._by_name())
+            from ..aws.delivery import fetch
 
-    def _by_link(self) -> bytes:
-        from ..aws.delivery import fetch
-
-        return fetch(self._wiring.aws, self._text, LONGEST, self._foreign)
+            return read_delivery(fetch(self._wiring.aws, self._text, LONGEST, self._foreign))
 
     def _by_name(self) -> bytes | str:
         try:
@@ -260,7 +254,10 @@ def finish_taken(
     wiring = Wiring.of(app)
     settled = settle()
     results = list(settled)
-    for pair, profile in wiring.handed_held():
+    ids = wiring.handed.ids()
+    found = wiring.here.places.search(ids) if ids else ()
+    held = {h.pair.key_id: (h.pair, h.place.profile) for h in found if h.pair and h.place.is_read}
+    for pair, profile in held.values():
         mark = wiring.handed.read(pair.key_id)
         if mark.replaces and mark.replaces in wiring.here.notes.names():  # it could not be settled
             told = next((each.problem for each in settled if each.problem and each.key_id == mark.replaces), None)

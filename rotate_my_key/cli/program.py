@@ -33,25 +33,24 @@ _READS |= {"reminder", "reminder show", "schedule", "schedule show"}
 _RESUMED = {"rotate", "undo", "restore", "adopt", "import", "keyring store", "keyring restore"}
 
 
-def _set(name: str, context: click.Context, value: Any) -> None:
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
     app = context.find_object(App)
-    if app is not None and value:
-        setattr(app, name, max(value, getattr(app, name)))
-
-
-def _global(*names: str, text: str, **more: Any) -> click.Option:
-    name = names[-1].removeprefix("--").replace("-", "_")
-    keep = lambda context, option, value: _set(name, context, value)  # noqa: E731
-    return click.Option(list(names), expose_value=False, is_eager=True, callback=keep, help=text, **more)
+    if app is not None and option.name and value:
+        setattr(app, option.name, max(value, getattr(app, option.name)))
 
 
 def _globals() -> list[click.Option]:
     """The options that may stand before or after the command."""
+    kept: dict[str, Any] = {"expose_value": False, "is_eager": True, "callback": _keep}
+    detail, log = (
+        "Show more detail, such as each call to AWS (repeat for debug).",
+        "Append each call to AWS to this file.",
+    )
     return [
-        _global("-v", "--verbose", text="Show more detail, such as each call to AWS (repeat for debug).", count=True),
-        _global("-q", "--quiet", text="Only show results and errors.", is_flag=True),
-        _global("--no-color", text="No colours (NO_COLOR does the same).", is_flag=True),
-        _global(_LOG_FILE, text="Append each call to AWS to this file.", metavar="FILE", type=click.Path()),
+        click.Option(["-v", "--verbose"], help=detail, count=True, **kept),
+        click.Option(["-q", "--quiet"], help="Only show results and errors.", is_flag=True, **kept),
+        click.Option(["--no-color"], help="No colours (NO_COLOR does the same).", is_flag=True, **kept),
+        click.Option([_LOG_FILE], help=log, metavar="FILE", type=click.Path(), **kept),
     ]
 
 

@@ -54,15 +54,16 @@ class Typed:
         return self.force and self.keep_old is not None and not (working or parse_duration(self.keep_old))
 
 
-def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder:
+def finder(app: App, settings: Settings, *, mixed: bool) -> Finder:
     """Finds keys in the files of this computer, and tells what is odd about those that are asked for by name."""
+    wiring = Wiring.of(app)
 
     def by_name(profile: str | None) -> tuple[str, Credentials]:
         active = wiring.active(profile, mixed=mixed)
         for warning in active.warnings:
             wiring.warn(warning)
         for reason in active.trail:
-            wiring.detail(reason)
+            app.detail(reason)
         return active.profile, active.pair
 
     return Finder(
@@ -123,6 +124,34 @@ class Rotate:
 
     # What the command does
 
+    def whole(self) -> list[Result]:
+        """Rotate, and finish what `adopt` was stopped over. Where what shall happen afterwards cannot be done, nothing
+        is begun; what was begun is finished all the same."""
+        app, typed = self._app, self._typed
+        try:
+            self.wiring.here.commands.check()
+        except Problem as problem:
+            unready = Result((), "", problem=problem)
+            results = [*self.settle(), unready]
+            self.tell(unready)
+            return results
+        before: list[Result] = []
+        if self.wiring.handed.ids():
+            from .handover import finish_taken
+
+            before = finish_taken(app, self.settle, self.tell, lambda profile: Rotate.of(app, profile).run())
+        try:
+            return [*before, *self.run(before)]
+        except NoKeyHere:
+            # No profile was named and the active one has no key (none, or SSO and the like): what an earlier run began
+            # under a profile's name is finished all the same
+            if typed.all_keys or typed.profiles:
+                raise
+            before = before or self.settle()
+            if not before:
+                raise
+            return before
+
     def run(self, before: Sequence[Result] = ()) -> list[Result]:
         """Rotate, and tell what came of it; the keys of `before` are done with: they have just been told."""
         wiring = self.wiring
@@ -153,11 +182,6 @@ class Rotate:
         told = {result.problem.message for result in self._told if result.problem}
         again = [each for each in run.rotate(chosen) if not each.problem or each.problem.message not in told]
         return [*self._told, *(each for each in again if each.plan or each.key_id not in known)]
-
-    def names_nothing(self, problem: Problem) -> bool:
-        """Whether all that is wrong is that no profile was named and the active one has no key (none, or SSO and the
-        like): what an earlier run began under a profile's name is finished all the same."""
-        return not self._typed.all_keys and self._names == (None,) and isinstance(problem, NoKeyHere)
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, and tell what came of it."""
@@ -216,7 +240,7 @@ class Rotate:
         for result in seen:
             if result.outcome and result.plan:
                 if result.outcome.steps:
-                    self.wiring.copies.foresee(result.plan.pair)
+                    self.wiring.copies.look([result.plan.pair])
                 self._teller.dry(result, result.plan)
         results = [*problems, *seen]
         for result in results:
@@ -226,7 +250,7 @@ class Rotate:
 
     def _jobs(self) -> tuple[list[Job], list[Result]]:
         every = self._typed.all_keys
-        found = finder(self.wiring, self._settings, mixed=self._typed.mixed)
+        found = finder(self._app, self._settings, mixed=self._typed.mixed)
         keys = found.every_key() if every else found.named(self._names)
         chosen = []
         for names, find in keys.jobs:
@@ -316,29 +340,4 @@ def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResu
         seen = rotation.dry_run()
         hooks = [hook for result in seen if result.plan for hook in result.plan.hooks]
         return rotation, seen, [CommandResult(name, None) for name in dict.fromkeys(hook.name for hook in hooks)]
-    return rotation, _rotate(app, rotation), rotation.wiring.here.commands.run()
-
-
-def _rotate(app: App, rotation: Rotate) -> list[Result]:
-    """Where what shall happen afterwards cannot be done, nothing is begun; what was begun is finished all the same."""
-    try:
-        rotation.wiring.here.commands.check()
-    except Problem as problem:
-        unready = Result((), "", problem=problem)
-        results = [*rotation.settle(), unready]
-        rotation.tell(unready)
-        return results
-    before: list[Result] = []
-    if rotation.wiring.handed.ids():
-        from .handover import finish_taken
-
-        before = finish_taken(app, rotation.settle, rotation.tell, lambda profile: Rotate.of(app, profile).run())
-    try:
-        return [*before, *rotation.run(before)]
-    except Problem as problem:
-        if not rotation.names_nothing(problem):
-            raise
-        before = before or rotation.settle()
-        if not before:
-            raise
-        return before
+    return rotation, rotation.whole(), rotation.wiring.here.commands.run()

@@ -115,7 +115,7 @@ class Scan:
     def _wanted(self, names: Sequence[str | None], *, all_keys: bool) -> list[Forms]:
         from ..copies.forms import Forms
 
-        found = finder(self._wiring, self._app.settings, mixed=True)
+        found = finder(self._app, self._app.settings, mixed=True)
         keys = found.every_key() if all_keys else found.named(names)
         pairs = {}
         for profiles, find in keys.jobs:

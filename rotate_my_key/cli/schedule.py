@@ -171,7 +171,7 @@ def _keys(app: App) -> list[Key]:
     for variable in (*ours, *jobs.left_out(app.env)):
         app.say(f"note: {variable} is set here, but not for the scheduled run")
     rows = {row.get("key_id"): row for row in reminder.cache(app).load().rows}
-    found = finder(Wiring.of(app), settings.load(app.paths, {}), mixed=False).every_key()
+    found = finder(app, settings.load(app.paths, {}), mixed=False).every_key()
     for left in found.problems:
         if left.problem:
             app.say(f"skipped: {policy.join(left.profiles)}: {left.problem.message}")

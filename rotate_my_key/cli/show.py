@@ -77,30 +77,24 @@ def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequ
     return lines
 
 
+_DID = {
+    Step.CREATE: "created a new key {key}",
+    Step.PROVE: "key {key} works (verified in {seconds:.0f} s)",
+    Step.DEACTIVATE: "deactivated the {which} key {key}",
+    Step.DELETE: "deleted the {which} key {key}",
+    Step.DISCARD: "deleted key {key}, whose secret never arrived",
+    Step.MAKE_ROOM: "deleted the inactive key {key}",
+    Step.SWITCH_ON: "made sure that key {key} is active",
+}
+
+
 def did_line(did: Did, show_path: ShowPath, *, back: bool = False) -> str:
     """What a step did; `back`: of a rotation that is taken back, where the new key goes."""
-    which = "new" if back else "old"
-    match did.step:
-        case Step.CREATE:
-            return f"created a new key {mask(did.key_id)}"
-        case Step.PROVE:
-            return f"key {mask(did.key_id)} works (verified in {did.seconds:.0f} s)"
-        case Step.SWITCH:
-            return "; ".join(f"{path}: updated {who}" for path, who in by_file(did.places, show_path))
-        case Step.RESTORE:
-            return "; ".join(f"{path}: restored {who}" for path, who in by_file(did.places, show_path))
-        case Step.DEACTIVATE:
-            return f"deactivated the {which} key {mask(did.key_id)}"
-        case Step.DELETE:
-            return f"deleted the {which} key {mask(did.key_id)}"
-        case Step.DISCARD:
-            return f"deleted key {mask(did.key_id)}, whose secret never arrived"
-        case Step.MAKE_ROOM:
-            return f"deleted the inactive key {mask(did.key_id)}"
-        case Step.SWITCH_ON:
-            return f"made sure that key {mask(did.key_id)} is active"
-        case _:
-            return str(did.step.value)
+    if did.step in (Step.SWITCH, Step.RESTORE):
+        done = "updated" if did.step is Step.SWITCH else "restored"
+        return "; ".join(f"{path}: {done} {who}" for path, who in by_file(did.places, show_path))
+    text = _DID.get(did.step, str(did.step.value))
+    return text.format(key=mask(did.key_id), seconds=did.seconds, which="new" if back else "old")
 
 
 _DOING = {

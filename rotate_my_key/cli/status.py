@@ -118,7 +118,9 @@ def _live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
     with app.waiting("asking AWS"):
         found = dict(zip(pairs, look_at_each(list(pairs.values()), wiring.account, wiring.here), strict=True))
     uses = [_use(fact, wiring) for fact in facts]
-    found |= {use.key_id: _unread(use) for use in uses if use.note and use.key_id and use.key_id not in found}
+    unread = [use for use in uses if use.note and use.key_id not in found]  # what the keyring does not give out now
+    seen_at = datetime.now(UTC).isoformat(timespec="seconds")
+    found |= {use.key_id: {"seen_at": seen_at, "unknown": use.note} for use in unread if use.key_id}
     lasting = _lasting(app, found, _by_id(kept))
     try:
         cache.save(survey(uses, lasting))
@@ -153,11 +155,6 @@ def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str,
             app.detail(f"{mask(key_id)}: {row['unknown']}")
         lasting[key_id] = old if row.get("unknown") and old.get("created") else row
     return lasting
-
-
-def _unread(use: Use) -> Row:
-    """The row of a key that the keyring does not give out now."""
-    return {"seen_at": datetime.now(UTC).isoformat(timespec="seconds"), "unknown": use.note}
 
 
 def _use(fact: ProfileFact, wiring: Wiring) -> Use:

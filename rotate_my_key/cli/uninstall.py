@@ -28,9 +28,11 @@ def run(app: App, *, yes: bool, as_json: bool) -> int:
     for left in unfinished(wiring.here, mend=False):
         raise _still_needed(left)
     stored = list(wiring.keyring.index.load())
-    if stored and not yes and not _agreed(app, stored):
-        app.out("Cancelled. Nothing changed.")
-        return NeedsPerson.code
+    if stored and not yes:
+        app.say(f"The keyring holds the key of {join(stored)}. Without rotate-my-key, no program can read it there.")
+        if not app.confirm("Move it back into its file now?", default=True):
+            app.out("Cancelled. Nothing changed.")
+            return NeedsPerson.code
     for profile in stored:
         with wiring.stop.on_interrupt(), wiring.lock():
             wiring.moving().restore(profile)
@@ -47,11 +49,6 @@ def run(app: App, *, yes: bool, as_json: bool) -> int:
         app.say(f"Settings and history are kept: {join(map(app.show_path, dict.fromkeys(stay)))}")
     app.out(f"To remove rotate-my-key: {command}")
     return 0
-
-
-def _agreed(app: App, stored: list[str]) -> bool:
-    app.say(f"The keyring holds the key of {join(stored)}. Without rotate-my-key, no program can read it there.")
-    return app.confirm("Move it back into its file now?", default=True)
 
 
 def _still_needed(left: Unfinished) -> Problem:

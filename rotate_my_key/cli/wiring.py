@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..core.errors import Problem
 from ..core.hints import Hint
-from ..core.model import Credentials
 from ..core.plan import Note
 from ..files.platform import Lock, machine_ids
 from ..files.write import make_private_dir, real_path, sweep, sweep_folder
@@ -57,6 +56,9 @@ class Wiring:
         self.stop = Stop(app.interject)
         self.waiter = Waiter(self.stop.pause, self.stop.check)
         self.files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
+        self._rotations = os.path.join(app.paths.state_dir, "rotations")
+        self.history = FileHistory(os.path.join(app.paths.state_dir, "history.jsonl"))
+        self.handed = HandedKeys(os.path.join(app.paths.state_dir, "handed"))  # that `adopt` took, still to be replaced
 
     @classmethod
     def of(cls, app: App) -> Wiring:
@@ -81,15 +83,13 @@ class Wiring:
         """The person's own; nothing is loaded where there are none, and none that an earlier run owes."""
         from ..settings import after_rotate
 
-        app = self._app
+        paths = self._app.paths
         with suppress(Problem):
-            if not os.path.isdir(os.path.join(app.paths.state_dir, "after")) and not after_rotate(
-                app.paths.config_file
-            ):
+            if not os.path.isdir(os.path.join(paths.state_dir, "after")) and not after_rotate(paths.config_file):
                 return NO_COMMANDS
         from .after import after
 
-        return after(app, places, notes)
+        return after(self._app, places, notes)
 
     @cached_property
     def copies(self) -> OtherCopies:
@@ -103,27 +103,6 @@ class Wiring:
         index = Index(os.path.join(app.paths.state_dir, "keyring.json"), lambda: app.settings.keyring_backend)
         tell = app.say if app.terminal else None
         return KeyringStore(lambda: KeyringEntries(lambda: index.backend, app.env, tell, unasked), index)
-
-    @property
-    def _rotations(self) -> str:
-        return os.path.join(self._app.paths.state_dir, "rotations")
-
-    @property
-    def history(self) -> FileHistory:
-        """Past rotations."""
-        return FileHistory(os.path.join(self._app.paths.state_dir, "history.jsonl"))
-
-    @property
-    def handed(self) -> HandedKeys:
-        """The keys that `adopt` took and that are still to be replaced."""
-        return HandedKeys(os.path.join(self._app.paths.state_dir, "handed"))
-
-    def handed_held(self) -> list[tuple[Credentials, str]]:
-        """Each key that `adopt` took and that a place here still holds, with a profile that does."""
-        ids = self.handed.ids()
-        found = self.here.places.search(ids) if ids else ()
-        held = {h.pair.key_id: (h.pair, h.place.profile) for h in found if h.pair and h.place.is_read}
-        return list(held.values())
 
     def forget_handed(self) -> None:
         """Take the marks off those that no place here holds any more, nor will when a rotation is finished."""
@@ -146,9 +125,7 @@ class Wiring:
             paths = self._app.paths
             sweep_folder(self._rotations)
             for name in ("", "reminder", "after", "handed"):
-                sweep_folder(
-                    os.path.join(paths.state_dir, name), age=_ABANDONED
-                )  # what stands here is written without the lock
+                sweep_folder(os.path.join(state, name), age=_ABANDONED)  # what stands here is written without the lock
             for path in filter(None, (paths.credentials, paths.config)):
                 sweep(real_path(path))
             if os.path.lexists(self.keyring.index.path):
@@ -176,10 +153,6 @@ class Wiring:
     def warn(self, text: str) -> None:
         """Something that the person should know and that stops nothing."""
         self._app.say(f"{self._app.style('note:', fg='yellow')} {text}")
-
-    def detail(self, text: str) -> None:
-        """Talk for -v."""
-        self._app.detail(text)
 
     def finish_moves(self) -> list[Result]:
         """Finish, or take back, what earlier runs began to move between file and keyring; what cannot be finished is a
