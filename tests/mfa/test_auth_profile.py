@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 
 from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk, Done
+from tests.web import serve
 
 PROMPT = "MFA code for "
 
@@ -53,21 +52,39 @@ def rotated(desk: Desk, old: Credentials, done: Done) -> None:
     assert not list((desk.state / "rotations").iterdir())
 
 
-def test_an_assumed_role(desk: Desk, old: Credentials, admin: str) -> None:
-    """The role's session signs all of IAM and names alice; the pairs themselves sign their proofs."""
-    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
-    assert {signer[:4] for signer in signers(desk)} == {"ASIA"}
-    assert users(desk) == {"alice"}
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param("admin", id="an assumed role, whose session signs all of IAM"),
+        pytest.param("carol", id="an administrator's static key"),
+        pytest.param("work", id="a profile that holds the very key, which signs to the end"),
+    ],
+)
+def test_who_signs(desk: Desk, old: Credentials, admin: str, profile: str) -> None:
+    """Who is not alice names alice; the pairs themselves sign their proofs."""
+    if profile == "work":
+        desk.aws.all_well()
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", profile))
+    if profile == "admin":
+        assert {signer[:4] for signer in signers(desk)} == {"ASIA"}
+        assert users(desk) == {"alice"}
     proofs = [c.key_id for c in desk.aws.calls if c.action == "GetCallerIdentity" and c.key_id[:4] == "AKIA"]
     assert old.key_id in proofs
     assert proofs.count(desk.held()) >= 4
 
 
-def test_the_question_says_who_signs(desk: Desk, admin: str) -> None:
-    """Before anything is done."""
-    run = desk.terminal("rotate", "--auth-profile", "admin")
-    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "n\r")
-    assert "IAM calls are signed with profile admin." in run.end().lines
+def test_the_question_says_who_signs(desk: Desk, admin: str, make_key: Callable[..., Credentials]) -> None:
+    """Before anything is done; and that a young key was switched off: its age is no matter, it does not work."""
+    young = make_key("bob", days=1)
+    desk.profiles(bob=young)
+    desk.aws.set_status(young.key_id, "Inactive")
+    run = desk.terminal("rotate", "-p", "bob", "--auth-profile", "admin")
+    run.until("IAM calls are signed with profile admin.")
+    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert ", inactive; " in done.text
+    assert list(desk.ids("bob")) == [desk.held("bob")] != [young.key_id]
 
 
 def test_the_setting(desk: Desk, old: Credentials, admin: str) -> None:
@@ -75,11 +92,6 @@ def test_the_setting(desk: Desk, old: Credentials, admin: str) -> None:
     desk.settings("auth_profile = admin\n")
     assert desk.run("rotate", "--yes", "--auth-profile", "").code == 5
     rotated(desk, old, desk.run("rotate", "--yes"))
-
-
-def test_another_static_key(desk: Desk, old: Credentials, admin: str) -> None:
-    """An administrator's."""
-    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "carol"))
 
 
 def test_a_process(desk: Desk, old: Credentials, admin: str, tmp_path: Path) -> None:
@@ -111,11 +123,6 @@ def test_the_signer_is_rotated_beside(desk: Desk, admin: str) -> None:
     assert list(desk.ids()) == [desk.held()]
 
 
-def test_its_own_key(desk: Desk, old: Credentials) -> None:
-    """A profile that holds the very key signs as the key does, to the end."""
-    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "work"))
-
-
 def test_a_role_that_wants_mfa(desk: Desk, old: Credentials, admin: str) -> None:
     """The code of its device is asked for as any other, once."""
     desk.aws._front.world.roles[admin].demands_mfa = True
@@ -140,19 +147,6 @@ def test_status_and_delete_key(desk: Desk, admin: str) -> None:
 
 
 # A key that does not work any more
-
-
-def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Callable[..., Credentials]) -> None:
-    """Its age is no matter: it does not work."""
-    young = make_key("bob", days=1)
-    desk.profiles(bob=young)
-    desk.aws.set_status(young.key_id, "Inactive")
-    run = desk.terminal("rotate", "-p", "bob", "--auth-profile", "admin")
-    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
-    done = run.end()
-    assert done.code == 0, done.text
-    assert ", inactive; " in done.text
-    assert list(desk.ids("bob")) == [desk.held("bob")] != [young.key_id]
 
 
 @pytest.mark.slow
@@ -195,25 +189,19 @@ def test_killed_and_resumed_with_a_dead_key(desk: Desk, old: Credentials, admin:
     rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
 
 
-def test_both_keys_of_a_user_are_off(desk: Desk, old: Credentials, admin: str) -> None:
-    """Two profiles, two keys, none works: nothing is given up, IT is asked."""
-    other = desk.aws.add_key("alice", status="Inactive")
-    desk.profiles(other=other)
+@pytest.mark.parametrize("status", ["Inactive", "Active"])
+def test_two_profiles_with_two_keys_of_a_user(desk: Desk, old: Credentials, admin: str, status: str) -> None:
+    """If none works nothing is given up, and IT is asked; one that works stays, whatever its age."""
+    desk.profiles(other=desk.aws.add_key("alice", timedelta(days=200), status))
     desk.aws.set_status(old.key_id, "Inactive")
     done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", "admin")
+    if status == "Active":
+        assert done.code == 0, done.text
+        assert list(desk.ids()) == [desk.held("other")] == [desk.held("work")] == [desk.held()]
+        return
     assert done.code == 5
     assert "both keys of alice are inactive" in done.problem()[0]
     assert desk.changes == []
-
-
-def test_a_dead_key_beside_a_younger_one_that_works(desk: Desk, old: Credentials, admin: str) -> None:
-    """Where places here hold both, the one that works stays, whatever its age."""
-    other = desk.aws.add_key("alice", timedelta(days=200))
-    desk.profiles(other=other)
-    desk.aws.set_status(old.key_id, "Inactive")
-    done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", "admin")
-    assert done.code == 0, done.text
-    assert list(desk.ids()) == [desk.held("other")] == [desk.held("work")] == [desk.held()]
 
 
 # What is refused
@@ -291,37 +279,18 @@ def test_what_is_refused(
 @pytest.fixture
 def portal(desk: Desk, admin: str) -> Iterator[str]:
     """IAM Identity Center: gives credentials of the role for the token "good", as `aws sso login` keeps it."""
-    desk_aws = desk.aws
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            good = self.headers.get("x-amz-sso_bearer_token") == "good"
-            pair = desk_aws.role_session(admin)
-            expires = int((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
-            given = {
-                "accessKeyId": pair.key_id,
-                "secretAccessKey": pair.secret,
-                "sessionToken": pair.token,
-                "expiration": expires,
-            }
-            body = json.dumps({"roleCredentials": given} if good else {"message": "Session token not found"}).encode()
-            self.send_response(200 if good else 401)
-            if not good:
-                self.send_header("x-amzn-ErrorType", "UnauthorizedException")
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str) -> tuple[int, bytes]:
+        if web.asked[-1].headers.get("x-amz-sso_bearer_token") != "good":
+            return 401, json.dumps({"__type": "UnauthorizedException", "message": "Session token not found"}).encode()
+        pair, expires = desk.aws.role_session(admin), datetime.now(UTC) + timedelta(hours=1)
+        given: dict[str, Any] = {"accessKeyId": pair.key_id, "secretAccessKey": pair.secret}
+        given |= {"sessionToken": pair.token, "expiration": int(expires.timestamp() * 1000)}
+        return 200, json.dumps({"roleCredentials": given}).encode()
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    desk.env["AWS_ENDPOINT_URL_SSO"] = f"http://127.0.0.1:{server.server_address[1]}"
-    yield "https://example.awsapps.com/start"
-    server.shutdown()
-    server.server_close()
+    with serve(answer) as web:
+        desk.env["AWS_ENDPOINT_URL_SSO"] = f"http://127.0.0.1:{web.port}"
+        yield "https://example.awsapps.com/start"
 
 
 def sign_in(desk: Desk, url: str, *, known: bool = True, hours: int = 8, session: str = "") -> None:

@@ -31,7 +31,8 @@ def signers(desk: Desk, *actions: str) -> set[str]:
 
 
 def test_one_code_carries_the_whole_rotation(desk: Desk, old: Credentials, device: Device) -> None:
-    """Asked for once, before the question; the session looks, creates, switches off, deletes; proofs need none."""
+    """Asked for once, before the question, after AWS has said no to the key itself; the session looks, creates,
+    switches off, deletes; proofs need none."""
     run = desk.terminal()
     run.answer(f"{PROMPT}{device.serial}: ", f"{device.code}\r")
     run.answer(QUESTION, "y\r")
@@ -42,6 +43,8 @@ def test_one_code_carries_the_whole_rotation(desk: Desk, old: Credentials, devic
     assert sessions(desk) == 1
     assert signers(desk, "ListAccessKeys", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey") == {"ASIA"}
     assert signers(desk, "GetCallerIdentity") == {"AKIA"}
+    outcomes = [(call.action, call.outcome) for call in desk.aws.calls]
+    assert outcomes.index(("ListAccessKeys", "AccessDenied")) < outcomes.index(("GetSessionToken", "OK"))
 
 
 @pytest.mark.parametrize("asked", [{}, {"ROTATE_MY_KEY_MFA_SERIAL": "arn:aws:iam::1:mfa/x"}], ids=["no MFA", "set"])
@@ -53,17 +56,17 @@ def test_no_code_is_asked_for_where_none_is_needed(desk: Desk, asked: dict[str, 
     assert sessions(desk) == 0
 
 
-def test_the_plain_call_comes_first(desk: Desk, device: Device) -> None:
-    """The session is asked for after AWS has said no to the key itself."""
-    desk.run("rotate", "--yes", "--mfa-code", device.code)
-    outcomes = [(call.action, call.outcome) for call in desk.aws.calls]
-    assert outcomes.index(("ListAccessKeys", "AccessDenied")) < outcomes.index(("GetSessionToken", "OK"))
-
-
 def test_only_creating_wants_mfa(desk: Desk, old: Credentials) -> None:
-    """Where only changes are denied, the code is asked for when the first of them is denied."""
+    """Where only changes are denied, the code is asked for when the first of them is denied; where nobody is there,
+    nothing is begun: exit 4, and no rotation is left unfinished."""
     desk.aws.demand_mfa(but=("ListMFADevices", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed"))
     device = desk.aws.add_mfa("alice")
+    before = desk.credentials.read_bytes()
+    alone = desk.run("rotate", "--yes")
+    assert alone.code == 4
+    assert "--mfa-code CODE" in alone.problem()[1]
+    assert (list(desk.ids()), desk.credentials.read_bytes()) == ([old.key_id], before)
+    assert not list((desk.state / "rotations").iterdir())
     run = desk.terminal()
     run.answer(QUESTION, "y\r")
     run.answer(PROMPT, f"{device.code}\r")
@@ -73,27 +76,23 @@ def test_only_creating_wants_mfa(desk: Desk, old: Credentials) -> None:
     assert sessions(desk) == 1
 
 
-def test_only_creating_wants_mfa_and_nobody_is_there(desk: Desk, old: Credentials) -> None:
-    """Nothing is begun: exit 4, and no rotation is left unfinished."""
-    desk.aws.demand_mfa(but=("ListMFADevices", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed"))
-    desk.aws.add_mfa("alice")
-    before = desk.credentials.read_bytes()
-    done = desk.run("rotate", "--yes")
-    assert done.code == 4
-    assert "--mfa-code CODE" in done.problem()[1]
-    assert list(desk.ids()) == [old.key_id]
-    assert desk.credentials.read_bytes() == before
-    assert not list((desk.state / "rotations").iterdir())
-
-
-def test_a_missing_right_is_not_mfa(desk: Desk) -> None:
-    """An action that no policy allows is IT's matter, also for somebody who has a device."""
-    desk.aws.add_mfa("alice")
-    desk.aws.deny("ListAccessKeys")
-    done = desk.run("rotate", "--yes")
-    assert done.code == 5
-    assert "not allowed to call iam:ListAccessKeys" in done.problem()[0]
-    assert sessions(desk) == 0
+@pytest.mark.parametrize(
+    ("denied", "how", "demanded", "message"),
+    [
+        pytest.param("ListAccessKeys", {}, 0, "not allowed to call iam:ListAccessKeys", id="no policy allows it"),
+        pytest.param("CreateAccessKey", {"quarantine": True}, 0, "leaked", id="AWS's quarantine is an explicit deny"),
+        pytest.param("ListAccessKeys", {"explicit": True}, 1, "even with MFA", id="a code is not what is lacking"),
+    ],
+)
+def test_what_no_code_gives(desk: Desk, denied: str, how: dict[str, bool], demanded: int, message: str) -> None:
+    """It is IT's matter, exit 5, also for somebody who has a device: nobody is asked, or asked again."""
+    device = desk.aws.add_mfa("alice")
+    if demanded:
+        desk.aws.demand_mfa()
+    desk.aws.deny(denied, **how)
+    done = desk.run("rotate", "--yes", *(["--mfa-code", device.code] if demanded else []))
+    assert (done.code, message in done.problem()[0]) == (5, True), done.text
+    assert sessions(desk) == demanded
 
 
 def test_an_allow_that_wants_mfa(desk: Desk, device: Device) -> None:
@@ -106,54 +105,30 @@ def test_an_allow_that_wants_mfa(desk: Desk, device: Device) -> None:
     assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
 
 
-def test_denied_even_with_mfa(desk: Desk, device: Device) -> None:
-    """The code was not what was lacking: exit 5, and nobody is asked again."""
-    desk.aws.deny("ListAccessKeys", explicit=True)
-    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
-    assert done.code == 5
-    assert "even with MFA" in done.problem()[0]
-    assert sessions(desk) == 1
-
-
-def test_a_leaked_key_is_no_matter_of_mfa(desk: Desk) -> None:
-    """AWS's quarantine is an explicit deny too."""
-    desk.aws.add_mfa("alice")
-    desk.aws.deny("CreateAccessKey", quarantine=True)
-    done = desk.run("rotate", "--yes")
-    assert done.code == 5
-    assert "leaked" in done.problem()[0]
-    assert sessions(desk) == 0
-
-
 # Which device
 
 
-def test_the_profiles_device_needs_no_list(desk: Desk, device: Device) -> None:
-    """`mfa_serial` of the profile is taken as it is."""
-    desk.aws.all_well()
+NOT_LISTED: dict[str, tuple[str, str]] = {  # in the config file, in the settings
+    "of the profile": ("[default]\nmfa_serial = {serial}\n", ""),
+    "of a role that the key assumes, where it most often is": (
+        "[profile admin]\nrole_arn = arn:aws:iam::{account}:role/admin\nsource_profile = default\n"
+        "mfa_serial = {serial}\n",
+        "",
+    ),
+    "of the setting: a hardware token has no ARN, only a number": ("", "mfa_serial = {serial}\n"),
+}
+
+
+@pytest.mark.parametrize("where", NOT_LISTED)
+def test_a_device_that_is_named_needs_no_list(desk: Desk, where: str) -> None:
+    """It is taken as it is."""
     desk.aws.demand_mfa(but=())
-    desk.add(f"[default]\nmfa_serial = {device.serial}\n", desk.config)
+    device = desk.aws.add_mfa("alice", *(["GAHT12345678"] if "token" in where else []))
+    config, settings = (text.format(account=desk.aws.account, serial=device.serial) for text in NOT_LISTED[where])
+    desk.add(config, desk.config)
+    desk.settings(settings)
     assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
     assert "ListMFADevices" not in [call.action for call in desk.aws.calls]
-
-
-def test_the_device_of_a_role_that_the_key_assumes(desk: Desk, device: Device) -> None:
-    """There it most often is."""
-    desk.aws.demand_mfa(but=())
-    desk.add(
-        f"[profile admin]\nrole_arn = arn:aws:iam::{desk.aws.account}:role/admin\nsource_profile = default\n"
-        f"mfa_serial = {device.serial}\n",
-        desk.config,
-    )
-    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
-
-
-def test_the_device_of_the_setting(desk: Desk, device: Device) -> None:
-    """A hardware token has no ARN, only a number."""
-    desk.aws.demand_mfa(but=())
-    token = desk.aws.add_mfa("alice", "GAHT12345678")
-    desk.settings("mfa_serial = GAHT12345678\n")
-    assert desk.run("rotate", "--yes", "--mfa-code", token.code).code == 0
 
 
 def test_a_setting_for_another_account_is_passed_over(desk: Desk, device: Device) -> None:
@@ -246,22 +221,22 @@ def test_wrong_and_used_codes_at_the_terminal(desk: Desk, device: Device) -> Non
     assert [c.outcome for c in desk.aws.calls if c.action == "GetSessionToken"] == ["OK", "AccessDenied", "OK"]
 
 
-def test_three_wrong_codes_end_it(desk: Desk, device: Device) -> None:
-    """Exit 4."""
+STOPPED = {
+    "three wrong codes": (["000000\r", "000001\r", "000002\r"], 4, "did not accept 3 codes"),
+    "Ctrl-C": (["\x03"], 130, ""),
+    "Ctrl-D": (["\x04"], 130, ""),
+}
+
+
+@pytest.mark.parametrize("how", STOPPED)
+def test_stopped_at_the_question(desk: Desk, old: Credentials, device: Device, how: str) -> None:
+    """Nothing was begun."""
+    typed, code, said = STOPPED[how]
     run = desk.terminal("rotate", "--yes")
-    for code in ("000000", "000001", "000002"):
-        run.answer(PROMPT, f"{code}\r")
+    for keys in typed:
+        run.answer(PROMPT, keys)
     done = run.end()
-    assert done.code == 4
-    assert "did not accept 3 codes" in done.text
-
-
-@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
-def test_stopped_at_the_question(desk: Desk, old: Credentials, device: Device, key: str) -> None:
-    """Nothing was begun: 130."""
-    run = desk.terminal()
-    run.answer(PROMPT, key)
-    assert run.end().code == 130
+    assert (done.code, said in done.text) == (code, True), done.text
     assert desk.changes == []
 
 
@@ -309,29 +284,23 @@ def test_a_session_that_ends_in_the_middle(desk: Desk, old: Credentials, device:
     assert list(desk.ids()) == [desk.held()] != [old.key_id]
 
 
-def test_nobody_there_for_a_new_code(desk: Desk, old: Credentials, device: Device) -> None:
-    """Exit 4 with the profile working; the next run finishes with a code of its own, and asks nothing else."""
+@pytest.mark.parametrize("demanded", [True, False], ids=["MFA is still demanded", "IT has dropped the demand"])
+def test_nobody_there_for_a_new_code(desk: Desk, old: Credentials, device: Device, demanded: bool) -> None:
+    """Exit 4 with the profile working; the next run finishes with a code of its own, if it must, and asks nothing
+    else."""
     desk.aws.on_call(lambda call: desk.aws.end_sessions(), "before", "UpdateAccessKey")
     done = desk.run("rotate", "--yes", "--mfa-code", device.code)
     assert done.code == 4, done.text
     assert desk.ids()[desk.held()] == "Active"
     assert desk.held() != old.key_id
     desk.aws._front.callbacks.clear()
-    run = desk.terminal()
-    run.answer(PROMPT, f"{device.tick()}\r")
-    done2 = run.end()
-    assert done2.code == 0, done2.text
-    assert list(desk.ids()) == [desk.held()]
-
-
-def test_a_resumed_run_asks_only_if_it_must(desk: Desk, old: Credentials, device: Device) -> None:
-    """Meanwhile IT has dropped the demand: the plain call is enough."""
-    desk.aws.on_call(lambda call: desk.aws.end_sessions(), "before", "UpdateAccessKey")
-    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 4
-    desk.aws._front.callbacks.clear()
-    desk.aws.all_well()
-    done = desk.run("rotate", "--yes")
-    assert done.code == 0, done.text
+    if demanded:
+        run = desk.terminal()
+        run.answer(PROMPT, f"{device.tick()}\r")
+        assert run.end().code == 0
+    else:
+        desk.aws.all_well()
+        assert desk.run("rotate", "--yes").code == 0
     assert list(desk.ids()) == [desk.held()]
 
 
