@@ -145,8 +145,8 @@ def _enforce() -> None:
 
 
 @_does("revoke.revoke", "Deactivate every key of one user, in every account.")
-@click.argument("user", required=False, metavar="[USER]")
-@click.option("--owner", metavar="ADDRESS", help="All users and bots whose owner has this address.")
+@click.argument("user", required=False, default="", metavar="[USER]")
+@click.option("--owner", metavar="ADDRESS", default="", help="All users and bots whose owner has this address.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable; default: all).")
 @click.option("--why", metavar="TEXT", default="", help="The reason, for the audit.")
 @click.option("--undo", is_flag=True, help="Reactivate the keys that revoke deactivated.")

@@ -39,6 +39,7 @@ from ..app import App, option_words
 if TYPE_CHECKING:
     from ...profiles.file import ProfilePaths
 
+Names = tuple[str, ...]  # of an option that may be given several times
 _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
 
 

@@ -54,8 +54,8 @@ def enforce(
     presets: bool,
     apply: bool,
     undo: str | None,
-    user: tuple[str, ...],
-    account: tuple[str, ...],
+    user: common.Names,
+    account: common.Names,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -68,13 +68,13 @@ def enforce(
     if presets:
         return common.show_presets(app, "enforce", as_json=as_json)
     if undo:
-        return take_back(app, undo, account, yes=yes, as_json=as_json, cause=Cause.ENFORCE)
+        return take_back(app, undo, account, "", yes=yes, as_json=as_json, cause=Cause.ENFORCE)
     with common.stoppable(app):
         return _by_rules(app, preset, user, account, apply=apply, yes=yes, as_json=as_json)
 
 
 def _by_rules(
-    app: App, preset: str, users: tuple[str, ...], accounts: tuple[str, ...], *, apply: bool, yes: bool, as_json: bool
+    app: App, preset: str, users: common.Names, accounts: common.Names, *, apply: bool, yes: bool, as_json: bool
 ) -> int:
     settings, assembly = common.open_fleet(app, preset)
     settings = common.chosen(app, settings, users, accounts)

@@ -24,22 +24,14 @@ from ...fleet.remind import remind as send
 from ...fleet.survey import at_work, first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import agreed, alone, chosen, open_fleet, show_presets, stoppable, surveyed, tell_unseen, warn
+from .common import Names, agreed, alone, chosen, open_fleet, show_presets, stoppable, surveyed, tell_unseen, warn
 
 _LISTED = 20  # owners by name; a company has hundreds
 _ROWS = ("undelivered", "unaddressed", "forgotten", "unsure", "broken", "notes")
 
 
 def remind(
-    app: App,
-    *,
-    preset: str,
-    presets: bool,
-    dry_run: bool,
-    user: tuple[str, ...],
-    account: tuple[str, ...],
-    yes: bool,
-    as_json: bool,
+    app: App, *, preset: str, presets: bool, dry_run: bool, user: Names, account: Names, yes: bool, as_json: bool
 ) -> int:
     """Show the presets; or look, decide, show what would be sent, ask, send."""
     if presets:

@@ -27,15 +27,8 @@ if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.table import Table
 
 
-_STYLES = {
-    "root": "bold magenta",
-    "overdue": "red",
-    "due": "yellow",
-    "unused": "cyan",
-    "fresh": "green",
-    "exempt": "dim",
-    "inactive": "dim",
-}
+_STYLES = {"root": "bold magenta", "overdue": "red", "due": "yellow", "unused": "cyan", "fresh": "green"}
+_STYLES |= {"exempt": "dim", "inactive": "dim"}
 _WIDEST = 40  # of the bars, in columns
 _LISTED = 30  # users who are open; --json has all
 _PIPE_WIDTH = 200  # where there is no terminal to fit into

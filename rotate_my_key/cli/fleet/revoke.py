@@ -21,27 +21,17 @@ from ...fleet.revoke import POLICY, Cause, RevokeContext, SwitchResult, WayIn, c
 from ...fleet.survey import first_code
 from ...fleet.users import UserLook
 from ..app import App
-from .common import again, agreed, check_accounts, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import Names, agreed, check_accounts, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
 _WHO = {Cause.ENFORCE: "by enforce", Cause.REVOKE: "by revoke", Cause.OTHERS: "by somebody else, or unknown"}
 
 
 def revoke(
-    app: App,
-    *,
-    user: str | None,
-    owner: str | None,
-    account: tuple[str, ...],
-    why: str,
-    undo: bool,
-    sign_in: bool,
-    yes: bool,
-    as_json: bool,
+    app: App, *, user: str, owner: str, account: Names, why: str, undo: bool, sign_in: bool, yes: bool, as_json: bool
 ) -> int:
     """Show what there is, ask, switch off, and say how to take it back."""
     if bool(user) == bool(owner):
         raise WrongUsage("name one user, or --owner ADDRESS", Hint("fleet", "revoke", "USER"))
-    user, owner = user or "", owner or ""
     if undo:
         return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE, sign_in=sign_in)
     with stoppable(app, "nothing was changed"):
@@ -127,15 +117,7 @@ def _tell(app: App, tools: RevokeContext, done: Sequence[SwitchResult], why: str
 
 
 def take_back(
-    app: App,
-    user: str,
-    account: Sequence[str],
-    owner: str = "",
-    *,
-    yes: bool,
-    as_json: bool,
-    cause: Cause,
-    sign_in: bool = False,
+    app: App, user: str, account: Names, owner: str, *, yes: bool, as_json: bool, cause: Cause, sign_in: bool = False
 ) -> int:
     """`--undo` of revoke and of enforce: each takes back what it did, and no more."""
     with stoppable(app, "nothing was changed"):
@@ -217,7 +199,7 @@ def _nowhere(app: App, user: str, broken: Sequence[UserLook]) -> Problem:
         warn(app, f"{account}: {problem.message}")
     code = first_code(problem.code for _, problem in problems)
     kind = {NotAllowed.code: NotAllowed, TryLater.code: TryLater, NeedsPerson.code: NeedsPerson}.get(code, Problem)
-    hint = next((problem.hint for _, problem in problems if problem.hint), "") or again(app)
+    hint = next((problem.hint for _, problem in problems if problem.hint), "") or app.again()
     return kind(f"{user} was not found, and {number(len(broken), 'account')} could not be checked", hint)
 
 
@@ -225,9 +207,9 @@ def _undo(app: App, *, own: bool) -> str:
     """What takes it back. A run that switched off its own key needs another one to sign that."""
     but = ("why", "yes", "as_json")
     if own:
-        command = again(app, "--undo", "--auth-profile", "NAME", but=(*but, "profile", "auth_profile"))
+        command = app.again("--undo", "--auth-profile", "NAME", but=(*but, "profile", "auth_profile"))
         return f"To reactivate, signed by the profile NAME of somebody else: {command}"
-    return f"To reactivate: {again(app, '--undo', but=but)}"
+    return f"To reactivate: {app.again('--undo', but=but)}"
 
 
 def _end(app: App, tools: RevokeContext, problems: Sequence[Problem | None]) -> int:
