@@ -17,7 +17,6 @@ from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.aws.signin import MfaSessions, SigningStrategy
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
-from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.keyring.store import LocalStaging
 from rotate_my_key.profiles.file import ProfilePaths
@@ -35,7 +34,6 @@ from tests.hostile.odd import Odd
 from tests.standin import StandIn
 from tests.standin.errors import Answer
 
-POLICY = Policy()
 HASTY = Limits(seconds=0.5)  # for answers that do not end: real time passes
 
 
@@ -162,20 +160,9 @@ class Laptop:
             proof_interval=timedelta(0),
             signing=SigningStrategy(MfaSessions(self) if self.mfa else None),
         )
-
-        def account_for(note: Note) -> IamAccount:
-            return account
-
-        progress = FakeProgress()
-        run = Run(
-            self._here,
-            RotateOptions(POLICY),
-            Yes(),
-            nullcontext,
-            account_for,
-            lambda note: progress,
-            Waiter(self.sleep, _go_on),
-        )
+        progress, waiter = FakeProgress(), Waiter(self.sleep, lambda: None)
+        options = RotateOptions(Policy())
+        run = Run(self._here, options, Yes(), nullcontext, lambda note: account, lambda note: progress, waiter)
         try:
             results = run.rotate([Job(("default",), self.pair, lambda: account, progress)])
         except Problem as problem:
@@ -206,7 +193,3 @@ class Laptop:
         """AWS has the profile's key and no other, and nothing is stored any more."""
         left = [path.name for path in (self._state / "rotations").glob("*")] if self._state.exists() else []
         return self.works() and len(self.keys()) == 1 and not left
-
-
-def _go_on() -> None:
-    """Nobody presses Ctrl-C."""

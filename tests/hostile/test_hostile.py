@@ -9,7 +9,7 @@ import pytest
 
 from tests.hostile.laptop import Laptop
 from tests.hostile.odd import HEADER_DATES, ODD, SECRETS
-from tests.hostile.tried import CALLS, all_of, attempt, with_secret
+from tests.hostile.tried import CALLS, all_of, attempt
 from tests.standin import StandIn
 
 # The default run tries these only.
@@ -55,12 +55,15 @@ def test_every_odd_answer(running: StandIn, call: str) -> None:
     "how",
     [how if how in ("with %", "with a line end") else pytest.param(how, marks=pytest.mark.slow) for how in SECRETS],
 )
-def test_a_secret_that_signs_in(running: StandIn, how: str) -> None:
+def test_a_secret_that_signs_in(running: StandIn, tmp_path: Path, how: str) -> None:
     """It is in the profile to the byte, or its key is deleted, exit 1, and the old one stays."""
-    first, second = with_secret(running, how)
-    assert (first.codes, first.said[1:]) in (([0], []), ([1], [])), first
+    laptop = Laptop(tmp_path, running)
+    laptop.next_secret(SECRETS[how])
+    first = laptop.rotate()
+    assert laptop.works() and (first.codes, first.said[1:]) in (([0], []), ([1], [])), first
     assert first.rotated is (first.codes == [0])
-    assert second.codes == [0]
+    laptop.sleep(20)
+    assert laptop.rotate().codes == [0] and laptop.tidy(), laptop.keys()
 
 
 @pytest.mark.parametrize(

@@ -9,34 +9,25 @@ from pathlib import Path
 
 from rotate_my_key.aws.connections import Limits
 from tests.hostile.laptop import HASTY, Ended, Laptop
-from tests.hostile.odd import ODD, SECRETS, SLOW
+from tests.hostile.odd import ODD, SLOW
 from tests.standin import StandIn
 from tests.standin.errors import Answer
 
-
-@dataclass(frozen=True)
-class Called:
-    """A call of a rotation: the action, how many of its calls come before, whether IAM wants MFA."""
-
-    action: str
-    skip: int = 0
-    mfa: bool = False
-
-
-CALLS: dict[str, Called] = {
-    "GetCallerIdentity": Called("GetCallerIdentity"),
-    "GetCallerIdentity (proof)": Called("GetCallerIdentity", 1),
-    "GetCallerIdentity (as read from the file)": Called("GetCallerIdentity", 4),
-    "GetUser": Called("GetUser"),
-    "ListAccessKeys": Called("ListAccessKeys"),
-    "GetAccessKeyLastUsed": Called("GetAccessKeyLastUsed"),
-    "CreateAccessKey": Called("CreateAccessKey"),
-    "UpdateAccessKey": Called("UpdateAccessKey"),
-    "DeleteAccessKey": Called("DeleteAccessKey"),
-    "ListMFADevices": Called("ListMFADevices", mfa=True),
-    "GetSessionToken": Called("GetSessionToken", mfa=True),
-    "GetCallerIdentity (with MFA)": Called("GetCallerIdentity", mfa=True),
-    "CreateAccessKey (with MFA)": Called("CreateAccessKey", mfa=True),
+# The calls of a rotation: the action, how many of its calls come before, whether IAM wants MFA.
+CALLS: dict[str, tuple[str, int, bool]] = {
+    "GetCallerIdentity": ("GetCallerIdentity", 0, False),
+    "GetCallerIdentity (proof)": ("GetCallerIdentity", 1, False),
+    "GetCallerIdentity (as read from the file)": ("GetCallerIdentity", 4, False),
+    "GetUser": ("GetUser", 0, False),
+    "ListAccessKeys": ("ListAccessKeys", 0, False),
+    "GetAccessKeyLastUsed": ("GetAccessKeyLastUsed", 0, False),
+    "CreateAccessKey": ("CreateAccessKey", 0, False),
+    "UpdateAccessKey": ("UpdateAccessKey", 0, False),
+    "DeleteAccessKey": ("DeleteAccessKey", 0, False),
+    "ListMFADevices": ("ListMFADevices", 0, True),
+    "GetSessionToken": ("GetSessionToken", 0, True),
+    "GetCallerIdentity (with MFA)": ("GetCallerIdentity", 0, True),
+    "CreateAccessKey (with MFA)": ("CreateAccessKey", 0, True),
 }
 
 
@@ -54,10 +45,10 @@ class Tried:
 
 def attempt(aws: StandIn, call: str, odd: str, often: str) -> Tried:
     """Rotate a due key while one call is answered oddly, then again when all is well."""
-    made = CALLS[call]
+    action, skip, mfa = CALLS[call]
     with tempfile.TemporaryDirectory() as folder:
-        laptop = Laptop(Path(folder), aws, mfa=made.mfa)
-        laptop.answers(made.action, ODD[odd], 1 if often == "once" else None, made.skip)
+        laptop = Laptop(Path(folder), aws, mfa=mfa)
+        laptop.answers(action, ODD[odd], 1 if often == "once" else None, skip)
         try:
             ended = laptop.rotate(HASTY if odd in SLOW else Limits())
         except Exception as error:  # noqa: BLE001 - the program would end with "internal error in rotate-my-key"
@@ -94,10 +85,10 @@ def _healed(laptop: Laptop) -> str:
 
 def fitting(aws: StandIn, call: str) -> list[str]:
     """The odd answers that are others than AWS's own to this call."""
-    made, seen = CALLS[call], list[Answer]()
+    (action, skip, mfa), seen = CALLS[call], list[Answer]()
     with tempfile.TemporaryDirectory() as folder:
-        laptop = Laptop(Path(folder), aws, mfa=made.mfa)
-        laptop.answers(made.action, lambda answer: seen.append(answer) or answer, 1, made.skip)  # type: ignore[func-returns-value]
+        laptop = Laptop(Path(folder), aws, mfa=mfa)
+        laptop.answers(action, lambda answer: seen.append(answer) or answer, 1, skip)  # type: ignore[func-returns-value]
         assert laptop.rotate().rotated
     return [name for name, odd in ODD.items() if odd(seen[0]) != seen[0]]
 
@@ -107,16 +98,3 @@ def all_of(aws: StandIn, call: str) -> Iterator[Tried]:
     for odd in fitting(aws, call):
         for often in ("once", "for good"):
             yield attempt(aws, call, odd, often)
-
-
-def with_secret(aws: StandIn, how: str) -> tuple[Ended, Ended]:
-    """A new key whose secret looks so, and signs in; and the run after."""
-    with tempfile.TemporaryDirectory() as folder:
-        laptop = Laptop(Path(folder), aws)
-        laptop.next_secret(SECRETS[how])
-        first = laptop.rotate()
-        held = laptop.works()
-        laptop.sleep(20)
-        second = laptop.rotate()
-        first.said += [] if held and laptop.tidy() else [f"not tidy: {laptop.keys()}"]
-        return first, second

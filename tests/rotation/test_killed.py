@@ -12,6 +12,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from tests.after_rotate.conftest import settings
 from tests.copies.home import UPDATED
 from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, record, second_name, told
 from tests.laptop import Laptop, sampled
@@ -101,12 +102,7 @@ def asked(laptop: Laptop) -> None:
     for name in COMMANDS:
         tell = f"! grep -q {name} {broken(laptop)} && {{ printf '{name} '; cat; echo; }} >>{told(laptop)}"
         text += f'[[{name}]]\ncommand = "/bin/sh", "-c", "{tell}"\n'
-    folder = laptop.home / ".config" / "rotate-my-key"
-    folder.mkdir(parents=True)
-    (folder / "config.ini").write_text(text)
-    for path in (folder, folder.parent):
-        path.chmod(0o700)
-    (folder / "config.ini").chmod(0o600)
+    settings(laptop, text)
     mended(laptop)
 
 

@@ -28,31 +28,25 @@ def fault(action: str, kind: str, when: str = "before", skip: int = 0) -> Callab
     return lambda laptop: laptop.aws.fault(action, kind, when, times=None, skip=skip)  # type: ignore[arg-type]
 
 
-def deny(action: str) -> Callable[[Laptop], None]:
-    """A denial for good."""
-    return lambda laptop: laptop.aws.deny(action)
-
-
-def _read_only(laptop: Laptop) -> None:
-    laptop.at("GetCallerIdentity", 3, lambda call: laptop.file.write_text("[default\n"))
-
-
-def _wrong_answer(laptop: Laptop) -> None:
-    laptop.aws.fault("CreateAccessKey", "cut", "after", times=None)
+def at(action: str, nth: int, do: Callable[[Laptop], object]) -> Callable[[Laptop], None]:
+    """What happens as that call arrives."""
+    return lambda laptop: laptop.at(action, nth, lambda call: do(laptop))
 
 
 USUAL = ("nothing fails", "the answer with the secret is cut", "deleting is denied", "interrupted twice")
 FAILURES: dict[str, Callable[[Laptop], None]] = {
     "nothing fails": lambda laptop: None,
-    "the answer with the secret is cut": _wrong_answer,
+    "the answer with the secret is cut": fault("CreateAccessKey", "cut", "after"),
     "the answer with the secret is a web page": fault("CreateAccessKey", "html", "after"),
-    "making is denied": deny("CreateAccessKey"),
-    "deleting is denied": deny("DeleteAccessKey"),
+    "making is denied": lambda laptop: laptop.aws.deny("CreateAccessKey"),
+    "deleting is denied": lambda laptop: laptop.aws.deny("DeleteAccessKey"),
     "proving fails": fault("GetCallerIdentity", "html", skip=1),
-    "the file cannot be parsed any more": _read_only,
-    "killed while it proves": lambda laptop: laptop.at("GetCallerIdentity", 3, lambda call: laptop.signal()),
-    "killed while it deletes": lambda laptop: laptop.at("DeleteAccessKey", 1, lambda call: laptop.signal()),
-    "interrupted twice": lambda laptop: laptop.at("UpdateAccessKey", 1, lambda call: [laptop.signal(2)] * 2),
+    "the file cannot be parsed any more": at(
+        "GetCallerIdentity", 3, lambda laptop: laptop.file.write_text("[default\n")
+    ),
+    "killed while it proves": at("GetCallerIdentity", 3, Laptop.signal),
+    "killed while it deletes": at("DeleteAccessKey", 1, Laptop.signal),
+    "interrupted twice": at("UpdateAccessKey", 1, lambda laptop: [laptop.signal(2)] * 2),
 }
 
 

@@ -5,7 +5,6 @@ import pytest
 from tests.laptop import Laptop
 
 
-# The calls of an undo that nothing disturbs: each is a kill point.
 def undone(laptop: Laptop) -> bool:
     """The file is byte for byte what it was, the old key is the only one, and works."""
     laptop.works()
