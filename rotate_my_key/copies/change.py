@@ -34,15 +34,9 @@ class Why(Enum):
     COPY = "copy", "can be changed with the key"
     UPDATED = "updated", "changed"
     PROFILE = "profile", "a profile file, which a rotation updates"
-    HISTORY = (
-        "shell history",
-        "shell history; harmless once the key is deleted, but remove the line",
-    )
+    HISTORY = "shell history", "shell history; harmless once the key is deleted, but remove the line"
     LOG = "log", "a log; find out what writes keys into it"
-    STATE = (
-        "terraform state",
-        "Terraform's state; give Terraform the new key and run terraform apply",
-    )
+    STATE = "terraform state", "Terraform's state; give Terraform the new key and run terraform apply"
     OUTPUT = "notebook output", "notebook output; clear it, and read keys from a profile"
     TRACKED = (
         "tracked by git",
@@ -120,31 +114,25 @@ _LOG = r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap
 _STATE = r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate"
 
 
-def judge(found: Snapshot, forms: Forms) -> Copy | None:
-    """What a file is to this pair; None if it holds nothing of it."""
-    try:
-        return _judge(found, forms)
-    except OSError as error:  # of a folder above it, or of git's index
-        problem = explain(error, "read", error.filename or found.path)
-        return unreadable(found.path, forms.pair.key_id, problem)
-
-
 def unreadable(path: str, key_id: str, problem: Problem) -> Copy:
     """A file that holds a pair, or may, and cannot be read or written; with what to do about it."""
     return Copy(path, key_id, Why.UNREADABLE, "; ".join(filter(None, (problem.message, problem.hint))))
 
 
-def _judge(found: Snapshot, forms: Forms) -> Copy | None:
+def judge(found: Snapshot, forms: Forms) -> Copy | None:
+    """What a file is to this pair; None if it holds nothing of it."""
     wide = utf16(found.data)
     content = forms.find(found.data if wide is None else wide)
     if not (content.ids or content.secrets or forms.here(found.data)):
         return None
     key_id = forms.pair.key_id
-    why = _by_name(found.path) or _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
-    if why:
-        return Copy(found.path, key_id, why)
     try:
+        why = _by_name(found.path) or _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
+        if why:
+            return Copy(found.path, key_id, why)
         reason = foresee(found)
+    except OSError as error:  # of a folder above it, or of git's index
+        return unreadable(found.path, key_id, explain(error, "read", error.filename or found.path))
     except Problem as problem:
         return unreadable(found.path, key_id, problem)
     if reason:
@@ -240,27 +228,20 @@ def swap(path: str, old: Credentials, new: Credentials) -> Copy | None:
     try:
         files.sweep(files.real_path(path))
         for _ in range(_ATTEMPTS):
-            finding, outcome = _try(path, forms, new)
-            if outcome is not Written.CHANGED:
+            found = files.snapshot(path)
+            finding = judge(found, forms) if found else None
+            if found is None or finding is None or not finding.can_change:
                 return finding
+            changed = forms.swap(found.data, new)
+            if not changed.whole:
+                return finding._replace(why=Why.SPELLING, detail="")
+            outcome = files.replace(found, changed.data)
+            if outcome is Written.IMPOSSIBLE:
+                return finding._replace(why=Why.IN_PLACE, detail="it is in use or mounted by itself")
+            if outcome is Written.DONE:
+                after = files.snapshot(path)
+                fine = after is not None and not forms.here(after.data)
+                return finding._replace(why=Why.UPDATED if fine else Why.CHANGED)
         return Copy(path, old.key_id, Why.CHANGED)
     except Problem as problem:
         return unreadable(path, old.key_id, problem)
-
-
-def _try(path: str, forms: Forms, new: Credentials) -> tuple[Copy | None, Written]:
-    found = files.snapshot(path)
-    finding = judge(found, forms) if found else None
-    if found is None or finding is None or finding.why is not Why.COPY:
-        return finding, Written.IMPOSSIBLE
-    changed = forms.swap(found.data, new)
-    if not changed.whole:
-        return finding._replace(why=Why.SPELLING, detail=""), Written.IMPOSSIBLE
-    outcome = files.replace(found, changed.data)
-    if outcome is Written.IMPOSSIBLE:
-        return finding._replace(why=Why.IN_PLACE, detail="it is in use or mounted by itself"), outcome
-    if outcome is Written.DONE:
-        after = files.snapshot(path)
-        fine = after is not None and not forms.here(after.data)
-        return finding._replace(why=Why.UPDATED if fine else Why.CHANGED), outcome
-    return finding, outcome

@@ -15,6 +15,7 @@ import re
 import stat
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -32,7 +33,7 @@ from ..state.records import Form
 from .change import Copy, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms
 
-# Names of files that hold settings, anywhere in a home. Compiled when first needed: a rotation does not need it.
+# Names of files that hold settings, anywhere in a home; a rotation does not need them.
 _TELLING = (
     r"\.?env(rc)?([.-].*)?|.*\.env(rc)?|\.\w*rc|\.r(environ|profile)|\.secrets?|\.vars|conf(ig)?(\.local)?",
     r".*\.(tf|tfvars(\.json)?|tfstate(\..*)?|hcl|tfbackend|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties)",
@@ -72,34 +73,24 @@ _BOMS = (0xFF, 0xFE)
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
+Tick = Callable[[int, str], None]  # told now and then: how many files were read, and the folder that is read now
+
+
 class Tally:
     """What a scan has read and passed over; `skipped` are folders and files by the reason."""
 
     def __init__(self) -> None:
         self.files = 0
         self.unreadable: list[str] = []
-        self.skipped: dict[str, list[str]] = {}
-
-    def skip(self, reason: str, path: str) -> None:
-        """Note what is passed over."""
-        self.skipped.setdefault(reason, []).append(path)
+        self.skipped: defaultdict[str, list[str]] = defaultdict(list)
 
 
 class Scanner:
-    """Looks for words in files. `apart` are paths that are not read: our own state."""
+    """Looks for words in files. `apart` is a path that is not read: our own state."""
 
-    def __init__(
-        self,
-        words: Sequence[bytes],
-        *,
-        apart: Iterable[str] = (),
-        tick: Callable[[int, str], None] = lambda files, folder: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, words: Sequence[bytes], apart: str = "", tick: Tick = lambda files, folder: None) -> None:
         self._words = tuple(dict.fromkeys(words))
-        self._apart = frozenset(os.path.realpath(path) for path in apart if path)
-        self._apart_names = frozenset(os.path.basename(path) for path in self._apart)
-        self._tick, self._clock = tick, clock
+        self._apart, self._tick = apart and os.path.realpath(apart), tick
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._named: set[str] = set()
@@ -134,17 +125,18 @@ class Scanner:
         except OSError:
             self.tally.unreadable.append(root)
             return
-        stack, ticked = [(root, telling)], self._clock()
+        names = re.compile("|".join(_TELLING) if telling else "", re.IGNORECASE)
+        stack, ticked = [(root, telling)], time.monotonic()
         while stack:
             folder, telling = stack.pop()
-            if self._clock() - ticked >= _TICK:
-                ticked = self._clock()
+            if time.monotonic() - ticked >= _TICK:
+                ticked = time.monotonic()
                 self._tick(self.tally.files, folder)
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_file(follow_symlinks=False):
-                            if telling and not _telling_names().fullmatch(entry.name):
+                            if telling and not names.fullmatch(entry.name):
                                 continue
                             path = entry.path
                             if path not in self._named and self._holds(path) and not self._is_apart(path):
@@ -158,17 +150,17 @@ class Scanner:
         name, path = entry.name, entry.path
         status = entry.stat(follow_symlinks=False)
         if telling and name in _LEFT_OUT:
-            self.tally.skip("read only if named", path)
+            self.tally.skipped["read only if named"].append(path)
         elif _is_pointless(os.path.dirname(path), name):
-            self.tally.skip("holds no settings", path)
+            self.tally.skipped["holds no settings"].append(path)
         elif getattr(status, "st_reparse_tag", 0) == _JUNCTION or (status.st_dev or os.lstat(path).st_dev) != device:
-            self.tally.skip("another file system", path)
+            self.tally.skipped["another file system"].append(path)
         else:
             return not self._is_apart(path)
         return False
 
     def _is_apart(self, path: str) -> bool:
-        return os.path.basename(path) in self._apart_names and _is_one_of(path, self._apart)
+        return os.path.basename(path) == os.path.basename(self._apart) and _is_one_of(path, [self._apart])
 
     def _holds(self, path: str) -> bool:
         """Whether the file holds a word; one that cannot be read is counted."""
@@ -198,7 +190,7 @@ class Scanner:
     def _holds_long(self, fd: int, path: str) -> bool:
         """The same for a file that is longer than the buffer, which is full of its beginning."""
         if os.fstat(fd).st_size > _LARGE and self._buffer.find(0, 0, _HEAD) >= 0 and self._buffer[0] not in _BOMS:
-            self.tally.skip("a large binary file", path)
+            self.tally.skipped["a large binary file"].append(path)
             return False
         words = (*self._words, *self._wide) if self._buffer[0] in _BOMS else self._words
         count = _BUFFER
@@ -286,9 +278,7 @@ class LocalCopies:
         self._profiles = {os.path.realpath(path) for path in (paths.credentials, paths.config) if path}
         self._memory = Memory(os.path.join(paths.state_dir, "copies.json"))
 
-    def scan(
-        self, wanted: Sequence[Forms], paths: Sequence[str], tick: Callable[[int, str], None]
-    ) -> tuple[list[Copy], Tally]:
+    def scan(self, wanted: Sequence[Forms], paths: Sequence[str], tick: Tick) -> tuple[list[Copy], Tally]:
         """Read everything below `paths`, or without any the places of the home where keys hide; and what earlier scans
         found. What is found is remembered. Raises Problem if that cannot be written."""
         scanner = self._scanner(wanted, tick)
@@ -312,7 +302,9 @@ class LocalCopies:
 
         def look() -> None:
             until = time.monotonic() + seconds
-            paths = dict.fromkeys([*well_known(self._home, unread), *self._remembered()])
+            paths = dict.fromkeys(well_known(self._home, unread))
+            with suppress(Problem):
+                paths |= dict.fromkeys(self._memory.load())
             for path in scanner.files(paths):
                 found.extend(copy for copy in self._judged(path, wanted) if copy.why is not Why.PROFILE)
                 if time.monotonic() > until:
@@ -322,12 +314,6 @@ class LocalCopies:
 
         Running(look).wait(seconds)
         return list(dict.fromkeys(found))
-
-    def _remembered(self) -> list[str]:
-        try:
-            return list(self._memory.load())
-        except Problem:
-            return []
 
     def unread(self, tally: Tally) -> list[str]:
         """What a scan could not read and this user can mend: nobody knows what it holds."""
@@ -354,15 +340,12 @@ class LocalCopies:
 
     def _swapped(self, path: str, old: Credentials, new: Credentials) -> Copy | None:
         if os.path.isdir(path):
-            return unreadable(
-                path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {quoted(path)}")
-            )
+            problem = Problem(f"the folder {path} cannot be listed", f"ls -ld {quoted(path)}")
+            return unreadable(path, old.key_id, problem)
         return swap(path, old, new)
 
-    def _scanner(
-        self, wanted: Sequence[Forms], tick: Callable[[int, str], None] = lambda files, folder: None
-    ) -> Scanner:
-        return Scanner([word for forms in wanted for word in forms.needles], apart=[self._state], tick=tick)
+    def _scanner(self, wanted: Sequence[Forms], tick: Tick = lambda files, folder: None) -> Scanner:
+        return Scanner([word for forms in wanted for word in forms.needles], self._state, tick)
 
     def _judged(self, path: str, wanted: Sequence[Forms]) -> list[Copy]:
         try:
@@ -516,9 +499,3 @@ def _entries(folder: str, unreadable: list[str]) -> list[os.DirEntry[str]]:
         if folder not in unreadable:
             unreadable.append(folder)
         return []
-
-
-@cache
-def _telling_names() -> re.Pattern[str]:
-    """What the name of a file that is worth reading fits, anywhere in a home."""
-    return re.compile("|".join(_TELLING), re.IGNORECASE)

@@ -98,7 +98,9 @@ class Forms:
         """The content with `new` in place of the pair, spelled in the same way."""
         if not re.fullmatch(_KNOWN, new.secret):
             return Found(data.count(self._id), whole=False)
-        words = list(self._words(new, frozenset(re.findall(_REGION, data))))
+        regions = frozenset(re.findall(_REGION, data))
+        derived = zip(_smtp(self.pair.secret, regions), _smtp(new.secret, regions), strict=True)
+        words = [(self.pair.secret, new.secret), *derived]
         found = self._swap(data, new, words)
         hidden = [form for form in self._hidden if form in found.data]
         if hidden or _MAIL_IN_BASE64.search(found.data):
@@ -106,17 +108,14 @@ class Forms:
         left = (self._id, *(_core(old) for old, _ in words), *self._hidden)
         return found._replace(whole=found.whole and found.strange <= 0 and not any(each in found.data for each in left))
 
-    def _words(self, new: Credentials, regions: frozenset[bytes]) -> Iterator[tuple[str, str]]:
-        """The secret and all that is derived from it, each with what takes its place."""
-        yield self.pair.secret, new.secret
-        yield from zip(_smtp(self.pair.secret, regions), _smtp(new.secret, regions), strict=True)
-
     def _swap(self, data: bytes, new: Credentials, words: list[tuple[str, str]]) -> Found:
+        """`words` are the secret and all that is derived from it, each with what takes its place."""
         ids, strange = data.count(self._id), 0
         if mail := _SMTP.findall(data):
             derived = {old.encode() for old, _ in words}
             others = len(_ANY_ID.findall(data)) - ids
-            strange = sum(_plain(each) not in derived for each in mail) - max(0, others)
+            plain = [re.sub(_SIGN, lambda sign: _MEANS[sign[0]], each) for each in mail]
+            strange = sum(each not in derived for each in plain) - max(0, others)
         found = Found(ids, 0, strange, True, data.replace(self._id, new.key_id.encode()))
         for old, successor in words:
             if _core(old) in found.data:
@@ -228,8 +227,3 @@ _SIGN = b"|".join(re.escape(spelled) for spelled in sorted(_MEANS, key=len, reve
 _SMTP = re.compile(rb"[AB](?<![\w/+].)(?:(?<=B)[A-P]|(?<=A)[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+])" % _SIGN, re.DOTALL)
 _MAIL_IN_BASE64 = re.compile(rb"Q(?<![A-Za-z0-9+/].)[klWX][A-Za-z0-9+/]{57}[A-Za-z0-9+/=]", re.DOTALL)
 _ANY_ID = re.compile(rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])")
-
-
-def _plain(spelled: bytes) -> bytes:
-    """A secret without the spelling of its slashes and plus signs."""
-    return re.sub(_SIGN, lambda sign: _MEANS[sign[0]], spelled)
