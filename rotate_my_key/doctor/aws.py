@@ -127,30 +127,27 @@ class Online:
         """The key itself, and whether it is needed."""
         settings, key_id = self._computer.settings, self._active.pair.key_id
         policy = Policy() if isinstance(settings, Problem) else settings.policy
-        profile, mixed = self._active.profile, self._mixed()
+        user, shown = look.identity.user, f"key {mask(key_id)}"
+        rotate = Hint("rotate", *self._mixed(), profile=self._active.profile)
         key = next((key for key in look.keys if key.key_id == key_id), None)
+        found: tuple[Level, str, str, str]
         if key is None:
-            message = f"AWS does not list key {mask(key_id)} among {look.identity.user}'s keys"
-            yield Finding(Level.WARNING, "not-listed", message, Hint("status"), self._where)
+            found = Level.WARNING, "not-listed", f"AWS does not list {shown} among {user}'s keys", Hint("status")
         elif not key.active:
-            message = f"key {mask(key_id)} is inactive in AWS ({key.status})"
-            yield Finding(Level.BROKEN, "switched-off", message, Hint("adopt"), self._where)
+            found = Level.BROKEN, "switched-off", f"{shown} is inactive in AWS ({key.status})", Hint("adopt")
         elif is_exempt(look.tags):
-            message = f"user {look.identity.user} is tagged as exempt; --force rotates the key anyway"
-            yield Finding(
-                Level.ADVICE, "exempt", message, Hint("rotate", "--force", *mixed, profile=profile), self._where
-            )
+            force = Hint("rotate", "--force", *self._mixed(), profile=self._active.profile)
+            found = Level.ADVICE, "exempt", f"user {user} is tagged as exempt; --force rotates the key anyway", force
         elif recall := recalled(look.tags, key.created, look.now):
-            message = f"key {mask(key_id)}: {in_words(recall.by, recall.reason, look.now)}"
-            yield Finding(Level.WARNING, "recalled", message, Hint("rotate", *mixed, profile=profile), self._where)
+            found = Level.WARNING, "recalled", f"{shown}: {in_words(recall.by, recall.reason, look.now)}", rotate
         elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
-            days = (look.now - key.created).days
-            message = f"key {mask(key_id)} is {days} days old, maximum age is {policy.max_age.days} days"
-            level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
-            yield Finding(level, verdict.value, message, Hint("rotate", *mixed, profile=profile), self._where)
+            old = f"{shown} is {(look.now - key.created).days} days old, maximum age is {policy.max_age.days} days"
+            found = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE, verdict.value, old, rotate
         elif wanted_by_it(look.tags, key_id):
-            message = f"IT asks you to replace key {mask(key_id)}"
-            yield Finding(Level.ADVICE, "due", message, Hint("rotate", *mixed, profile=profile), self._where)
+            found = Level.ADVICE, "due", f"IT asks you to replace {shown}", rotate
+        else:
+            return
+        yield Finding(*found, self._where)
 
     def _mixed(self) -> list[str]:
         """The option without which a key beside other ways to sign in is not rotated."""

@@ -186,7 +186,7 @@ class Computer:
 
     def locate(self, text: str) -> Where:
         """The place that a message names: one of our files, and the line behind it."""
-        for path in (*self.files_named, self.paths.config_file, self.paths.site_file):
+        for path in (self.paths.credentials, self.paths.config, self.paths.config_file, self.paths.site_file):
             if path and (path in text or self.show(path) in text):
                 line = _LINE.search(text)
                 return Where(path, int(line[1]) if line else None)
@@ -197,13 +197,8 @@ class Computer:
         for file in self.read_files:
             for section, values in file.settings.items():
                 if name in values or any(name in value for value in values.values() if value.startswith("\n")):
-                    return Where(file.path, file.line_of(section, name) if name in values else None)
+                    return Where(file.path, file.line_of(section, name))
         return NOWHERE
-
-    @property
-    def files_named(self) -> tuple[str, str]:
-        """The paths of the two profile files."""
-        return self.paths.credentials, self.paths.config
 
     def origin(self, variable: str) -> Where:
         """Where a variable of the environment is set, if a start-up file of the shell shows it."""
@@ -258,10 +253,6 @@ class Computer:
         """Open a file, at the line if it is known; the usual editors all know `+LINE`."""
         word = self.word(where.file)
         return f"${{EDITOR:-vi}} {f'+{where.line} ' if where.line else ''}{word}" if self.posix else f"notepad {word}"
-
-    def chmod(self, mode: str, path: str) -> str:
-        """Change who may do what with a file."""
-        return f"chmod {mode} {self.word(path)}"
 
     def mount(self, path: str) -> str:
         """What shows where a file on a read-only file system comes from, such as a store of Nix; "" for any other."""

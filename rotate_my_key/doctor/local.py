@@ -27,13 +27,14 @@ from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.history import HandedKeys
 from ..state.notes import FileNotes
-from .computer import NOWHERE, Computer, Finding, Level, Where
+from .computer import Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
 FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
 PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _PARTS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _ROLE = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
+_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def check_environment(computer: Computer) -> Iterator[Finding]:
@@ -68,7 +69,7 @@ def _profile_variables(computer: Computer) -> Iterator[Finding]:
 
 
 def _file_variables(computer: Computer) -> Iterator[Finding]:
-    for variable, path in zip(FILES, computer.files_named, strict=True):
+    for variable, path in zip(FILES, (computer.paths.credentials, computer.paths.config), strict=True):
         value = computer.env.get(variable)
         if value is None:
             continue
@@ -113,15 +114,16 @@ def _is_url(value: str) -> bool:
 
 def _bundles(computer: Computer) -> Iterator[Finding]:
     """Where the CAs come from: the first that is set counts, even if it is set to nothing (botocore/endpoint.py)."""
-    name, value, where = "", "", NOWHERE
-    if "AWS_CA_BUNDLE" in computer.env:
-        name, where = "AWS_CA_BUNDLE", computer.origin("AWS_CA_BUNDLE")
-    elif found := _profile_bundle(computer):
-        name, (value, where) = f"ca_bundle of profile {computer.name}", found
-    elif "REQUESTS_CA_BUNDLE" in computer.env:
-        name, where = "REQUESTS_CA_BUNDLE", computer.origin("REQUESTS_CA_BUNDLE")
-    if name and (wrong := _wrong_bundle(computer, computer.env[name] if where.variable else value)):
-        yield computer.set_at(Level.BROKEN, "ca-bundle", f"{name} {wrong}", where)
+    sources = [(name, computer.env[name], computer.origin(name)) for name in _BUNDLES if name in computer.env]
+    if _BUNDLES[0] not in computer.env and not isinstance(computer.profiles, Problem):
+        sources[:0] = [
+            (f"ca_bundle of profile {computer.name}", value, Where(file.path, file.line_of(section, "ca_bundle")))
+            for file, section in computer.profiles.sections_of(computer.name)
+            if (value := file.settings[section].get("ca_bundle")) is not None
+        ]
+    for name, value, where in sources[:1]:
+        if wrong := _wrong_bundle(computer, value):
+            yield computer.set_at(Level.BROKEN, "ca-bundle", f"{name} {wrong}", where)
 
 
 def _wrong_bundle(computer: Computer, value: str) -> str:
@@ -137,22 +139,12 @@ def _wrong_bundle(computer: Computer, value: str) -> str:
     return "" if b"-----BEGIN" in read_start(path, -1) else f"names {computer.show(path)}, which holds no certificates"
 
 
-def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
-    if not isinstance(computer.profiles, Problem):
-        for file, section in computer.profiles.sections_of(computer.name):
-            if "ca_bundle" in file.settings[section]:
-                where = Where(file.path, file.line_of(section, "ca_bundle"))
-                return file.settings[section]["ca_bundle"], where
-    return None
-
-
 def _key_log(computer: Computer) -> Iterator[Finding]:
     """OpenSSL's own variable, which Python and many other programs follow."""
     variable = "SSLKEYLOGFILE"
     if path := computer.env.get(variable):
-        message = (
-            f"{variable} is set: {computer.show(path)} lets anyone who can read it decrypt this computer's connections"
-        )
+        what = "lets anyone who can read it decrypt this computer's connections"
+        message = f"{variable} is set: {computer.show(path)} {what}"
         yield computer.in_variable(Level.WARNING, "key-log", message, variable)
 
 
@@ -201,9 +193,8 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
         return _misspelt(computer, name) or computer.problem(Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
     code, level = "unusable-key", Level.BROKEN
-    where = computer.locate(problem.message)
     if "which SDKs do not know" in problem.message:
-        return computer.problem(level, "misspelt-setting", problem, where=where)
+        return computer.problem(level, "misspelt-setting", problem)
     if fact.kind is Kind.NONE and not fact.note:
         merged = computer.profiles.merged
         other = next(filter(None, (merged[name].get(each) for each in _OTHERS_WORDS)), "")
@@ -230,10 +221,7 @@ def _misspelt(computer: Computer, name: str) -> Finding | None:
 def _section(computer: Computer, name: str, option: str = KEY_ID) -> Where:
     """Where that line of the profile's key is, or else the file with its section."""
     assert not isinstance(computer.profiles, Problem)
-    places = [
-        Where(f.path, f.line_of(s, option) if option in f.settings[s] else None)
-        for f, s in computer.profiles.sections_of(name)
-    ]
+    places = [Where(file.path, file.line_of(each, option)) for file, each in computer.profiles.sections_of(name)]
     return max(places, key=lambda where: where.line is not None, default=Where())
 
 
@@ -269,9 +257,8 @@ def dead(computer: Computer, ended: Mapping[str, str]) -> Iterator[Finding]:
     for holding in computer.holding(ended) if ended else ():
         if holding.pair:
             key_id, where = holding.pair.key_id, computer.show(holding.place.path)
-            message = (
-                f"{holding.place.profile} in {where} holds key {mask(key_id)}, {ended[key_id]}; an older file came back"
-            )
+            held = f"{holding.place.profile} in {where} holds key {mask(key_id)}"
+            message = f"{held}, {ended[key_id]}; an older file came back"
             yield computer.in_file(Level.WARNING, "dead-key", message, computer.locate(holding.place.path))
 
 
@@ -288,9 +275,8 @@ def _writable(computer: Computer, path: str) -> Iterator[Finding]:
         yield Finding(Level.BROKEN, "unwritable", problem.message, remedy, where)
         return
     if found and reason:
-        message = (
-            f"{computer.show(path)} can only be written in place, because {reason}; an SDK may read it half-written"
-        )
+        how = f"can only be written in place, because {reason}"
+        message = f"{computer.show(path)} {how}; an SDK may read it half-written"
         yield Finding(Level.WARNING, "in-place", message, _replaceable(computer, found), where)
 
 
@@ -311,7 +297,7 @@ _OTHERS_READ, _OTHERS_WRITE = 0o077, 0o022
 def check_files(computer: Computer) -> Iterator[Finding]:
     """Home, the folders of the two files, and the files themselves."""
     yield from _home(computer)
-    paths = [path for path in computer.files_named if path and os.path.exists(path)]
+    paths = [path for path in (computer.paths.credentials, computer.paths.config) if path and os.path.exists(path)]
     if computer.posix:
         for folder in dict.fromkeys(os.path.dirname(p) for path in paths for p in (path, os.path.realpath(path))):
             yield from _folder(computer, folder)
@@ -345,7 +331,7 @@ def _folder(computer: Computer, path: str) -> Iterator[Finding]:
         return
     if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
         message = f"others on this computer can replace the files in {computer.show(path)}"
-        yield Finding(Level.BROKEN, "folder-mode", message, computer.chmod("go-w", path), Where(path))
+        yield Finding(Level.BROKEN, "folder-mode", message, f"chmod go-w {computer.word(path)}", Where(path))
 
 
 def _file(computer: Computer, path: str) -> Iterator[Finding]:
@@ -361,7 +347,7 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
     elif status.st_mode & _OTHERS_READ and _holds_secrets(path):
         what = "changed" if status.st_mode & _OTHERS_WRITE else "read"
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
-        remedy = computer.mount(path) or computer.chmod("600", path)
+        remedy = computer.mount(path) or f"chmod 600 {computer.word(path)}"
         yield Finding(Level.BROKEN, "file-mode", message, remedy, Where(path))
 
 
@@ -442,10 +428,10 @@ def _state_folder(computer: Computer) -> Iterator[Finding]:
             return
         if stat.S_IMODE(os.stat(folder).st_mode) & 0o077:
             message = f"{shown} can be read by others on this computer; a rotation stores secrets there for a while"
-            yield Finding(Level.WARNING, "state-mode", message, computer.chmod("700", folder), where)
+            yield Finding(Level.WARNING, "state-mode", message, f"chmod 700 {computer.word(folder)}", where)
     if not os.access(there, os.W_OK | os.X_OK):
         message = f"{shown} cannot be written to, so no rotation can begin"
-        yield Finding(Level.BROKEN, "state-folder", message, computer.chmod("u+rwx", there), where)
+        yield Finding(Level.BROKEN, "state-folder", message, f"chmod u+rwx {computer.word(there)}", where)
 
 
 def _not_ours(folder: str) -> str:
@@ -516,10 +502,11 @@ def _left_behind(computer: Computer) -> Iterator[Finding]:
     for name, values in {}.items() if isinstance(computer.profiles, Problem) else computer.profiles.merged.items():
         program = words_of(values[OPTION])[0] if entry_of(values) else ""
         if os.path.isabs(program) and not os.access(program, os.X_OK):
-            message = (
-                f"the key of profile {name} is in the keyring, but {program}, which reads it there, no longer exists"
+            gone = f"but {program}, which reads it there, no longer exists"
+            message, remedy = (
+                f"the key of profile {name} is in the keyring, {gone}",
+                Hint("keyring", "restore", "-p", name),
             )
-            remedy = Hint("keyring", "restore", "-p", name)
             yield Finding(Level.BROKEN, "program-gone", message, remedy, _section(computer, name))
 
 
