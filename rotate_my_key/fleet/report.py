@@ -26,23 +26,8 @@ from ..core.hints import Hint
 from ..core.model import Recall, read_recall
 from ..core.policy import format_duration, join, number, span, stamp
 from ..settings.fleet import WHO, Exempt, FleetSettings, Rule, Who
-from .judge import (
-    BENCHMARK,
-    VERSIONS,
-    AgeBar,
-    Control,
-    Figure,
-    Row,
-    SignIn,
-    Status,
-    count,
-    exempt,
-    figures,
-    histogram,
-    judge,
-    owner_of,
-    sign_ins,
-)
+from . import judge
+from .judge import BENCHMARK, VERSIONS, Addresses, AgeBar, Control, Figure, Row, SignIn, Status
 from .messages import day, used
 from .model import AccountSurvey, AwsAccount, FleetUser, Owner
 from .survey import first_code
@@ -134,10 +119,7 @@ class RecallCurve:
     with account and owner; of the others, `off`, no key works."""
 
     def __init__(
-        self,
-        marks: Sequence[tuple[Recall, AwsAccount, FleetUser]],
-        settings: FleetSettings,
-        mapping: Mapping[str, str],
+        self, marks: Sequence[tuple[Recall, AwsAccount, FleetUser]], settings: FleetSettings, mapping: Addresses
     ) -> None:
         days, self.both, still, total = Counter[date](), 0, list[tuple[AwsAccount, str, Owner]](), 0
         for recall, account, user in marks:
@@ -147,19 +129,19 @@ class RecallCurve:
                 days[min(younger).date()] += 1
                 self.both += len(younger) < len(active)
             elif active:
-                still.append((account, user.name, owner_of(user, settings.owners, mapping)))
+                still.append((account, user.name, judge.owner_of(user, settings.owners, mapping)))
         self.by_day = [(day, total := total + days[day]) for day in sorted(days)]
         self.recall, self.users, self.rotated = marks[0][0], len(marks), total
         self.still, self.off = sorted(still, key=lambda each: each[:2]), len(marks) - total - len(still)
 
 
 def curves(
-    surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime
+    surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
 ) -> list[RecallCurve]:
     """The recalls that the tags of all users tell of, the latest first; whoever is exempt is in none."""
     found: dict[tuple[str, datetime], list[tuple[Recall, AwsAccount, FleetUser]]] = {}
     for account, user in ((survey.account, user) for survey in surveys for user in survey.users):
-        if (recall := read_recall(user.tags)) and not exempt(user, settings.exempt, None, now.date()):
+        if (recall := read_recall(user.tags)) and not judge.exempt(user, settings.exempt, None, now.date()):
             found.setdefault((recall.reason, recall.by), []).append((recall, account, user))
     made = (RecallCurve(marks, settings, mapping) for marks in found.values())
     return sorted(made, key=lambda curve: curve.recall.at, reverse=True)
@@ -173,7 +155,7 @@ class KeyReport:
         self,
         surveys: Sequence[AccountSurvey],
         settings: FleetSettings,
-        mapping: Mapping[str, str],
+        mapping: Addresses,
         now: datetime,
         origin: ReportOrigin = ReportOrigin(),  # noqa: B008  it cannot be changed
         earlier: Earlier | None = None,
@@ -181,9 +163,9 @@ class KeyReport:
         recalls: bool = False,
     ) -> None:
         self.surveys, self.settings, self.now, self.origin = surveys, settings, now, origin
-        self.rows, self.sign_ins = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
-        self.counts, self.ages = count(surveys, self.rows), histogram(self.rows, settings.policy)
-        self.figures = figures(surveys, self.rows, self.sign_ins)
+        self.rows, self.sign_ins = judge.judge(surveys, settings, mapping, now), judge.sign_ins(surveys, now)
+        self.counts, self.ages = judge.count(surveys, self.rows), judge.histogram(self.rows, settings.policy)
+        self.figures = judge.figures(surveys, self.rows, self.sign_ins)
         self.change = ReportChange(earlier, surveys, self.rows) if earlier else None
         self.recalls = curves(surveys, settings, mapping, now) if recalls else None
 

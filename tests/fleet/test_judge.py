@@ -13,22 +13,8 @@ import pytest
 from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy, Verdict
-from rotate_my_key.fleet.judge import (
-    Members,
-    Row,
-    Status,
-    count,
-    exempt,
-    figures,
-    histogram,
-    is_unused,
-    judge,
-    limit_of,
-    owner_of,
-    read_mapping,
-    sign_ins,
-    unreadable,
-)
+from rotate_my_key.fleet import judge as judging
+from rotate_my_key.fleet.judge import Members, Row, Status, exempt, judge, owner_of, read_mapping, unreadable
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.settings.fleet import Exempt, FleetSettings, Owners
 from rotate_my_key.settings.fleet_ini import parse
@@ -103,7 +89,7 @@ def test_what_keeps_us_from_knowing() -> None:
     rows = judged(user(key(98), tags=None), user(key(10), name="bob", tags=None))
     assert [(row.user.name, row.uncertain) for row in rows] == [("alice", "the tags of alice"), ("bob", "")]
     assert [row.age for row in judged(user(key(-1)))] == [timedelta(0)]
-    assert not is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
+    assert not judging.is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
 
 
 def test_order() -> None:
@@ -128,7 +114,7 @@ def test_order() -> None:
 def bars(*ages: float, policy: Policy = Policy()) -> str:  # noqa: B008 - frozen
     """The bars that have keys."""
     rows = judged(*(user(key(age), name=f"user{age}") for age in ages), settings=FleetSettings(policy=policy))
-    return " ".join(f"{bar.label}:{bar.keys}" for bar in histogram(rows, policy) if bar.keys)
+    return " ".join(f"{bar.label}:{bar.keys}" for bar in judging.histogram(rows, policy) if bar.keys)
 
 
 def test_histogram() -> None:
@@ -136,11 +122,11 @@ def test_histogram() -> None:
     limits beyond the marks."""
     found = bars(0, 29.9, 30, 74.9, 75, 89.9, 90, 5000)
     assert found == "0-30d:2 30-60d:1 60-75d:1 75-90d:2 90-180d:1 730d+:1"
-    verdicts = [bar.verdict.value for bar in histogram([], Policy())]
+    verdicts = [bar.verdict.value for bar in judging.histogram([], Policy())]
     assert verdicts == ["fresh"] * 3 + ["due"] + ["overdue"] * 4
     assert bars(0.4, 0.6, policy=Policy(DAY, DAY / 2)) == "0-12h:1 12h-1d:1"
     assert bars(1, 31, policy=Policy(10 * DAY, 20 * DAY)) == "0-10d:1 30-60d:1"
-    assert {bar.verdict for bar in histogram([], Policy(10 * DAY, 20 * DAY))} == {Verdict.DUE, Verdict.OVERDUE}
+    assert {bar.verdict for bar in judging.histogram([], Policy(10 * DAY, 20 * DAY))} == {Verdict.DUE, Verdict.OVERDUE}
     assert bars(900, 1500, policy=Policy(1000 * DAY, DAY)) == "730-999d:1 1000d+:1"
 
 
@@ -149,7 +135,7 @@ def test_histogram_is_of_active_keys_of_users() -> None:
     rows = judged(
         user(key(98), key(98, active=False)), user(key(98), name="root"), user(key(99), name="bot", tags=EXEMPT)
     )
-    (bar,) = [bar for bar in histogram(rows, Policy()) if bar.keys or bar.exempt]
+    (bar,) = [bar for bar in judging.histogram(rows, Policy()) if bar.keys or bar.exempt]
     assert (bar.keys, bar.exempt) == (1, 1)
 
 
@@ -159,7 +145,7 @@ def test_counts() -> None:
         AccountSurvey(ACCOUNT, (user(key(98), key(1)), user(name="bob"), user(key(1), name="root"))),
         AccountSurvey(AwsAccount("210987654321"), problem="denied", code=5),
     ]
-    counts = count(surveys, judge(surveys, FleetSettings(exempt=Exempt(tags=())), {}, NOW))
+    counts = judging.count(surveys, judge(surveys, FleetSettings(exempt=Exempt(tags=())), {}, NOW))
     found = " ".join(f"{name}={number}" for name, number in counts.items() if number)
     assert found == "accounts=2 failed=1 users=2 with_keys=1 keys=3 root=1 overdue=1 fresh=1"
 
@@ -192,16 +178,18 @@ PASSED = {"1.4": "0/0", "1.5": "0/0", "1.10": "0/0", "1.12": "0/0", "1.13": "0/0
 def test_figures(case: str, who: FleetUser, said: str, found: dict[str, str]) -> None:
     """What fails of how much was checked, of keys, passwords and MFA, out of the credential report alone."""
     surveys = [AccountSurvey(ACCOUNT, (who,))]
-    fails = sign_ins(surveys, NOW)
+    fails = judging.sign_ins(surveys, NOW)
     assert " ".join(control.number for each in fails for control in each.fails) == said
-    seen = figures(surveys, judge(surveys, PLAIN, {}, NOW), fails)
+    seen = judging.figures(surveys, judge(surveys, PLAIN, {}, NOW), fails)
     assert {each.number: f"{figure.failed}/{figure.checked}" for each, figure in seen.items()} == PASSED | found
 
 
 def test_figures_of_several() -> None:
     """The exempt count as failed and apart; a rate is rounded down; each version of the benchmark has its numbers."""
     surveys = [AccountSurvey(ACCOUNT, (user(key(98)), user(key(99), name="bot", tags=EXEMPT), user(key(1), name="c")))]
-    found = {each.numbers: each_ for each, each_ in figures(surveys, judge(surveys, PLAIN, {}, NOW), []).items()}
+    found = {
+        each.numbers: each_ for each, each_ in judging.figures(surveys, judge(surveys, PLAIN, {}, NOW), []).items()
+    }
     assert found["1.14", "1.13", "2.12"] == (3, 2, 1, 2)
     assert found["1.14", "1.13", "2.12"].rate == 33
     assert found["1.4", "1.3", "2.4"].rate is None
@@ -404,7 +392,7 @@ def test_an_exemption_counts_to_the_end_of_its_last_day(days: int, said: str) ->
 def test_limits_for_some(case: str, user: FleetUser, members: Members, days: int, unknown: str) -> None:
     """By tag, path, name, group and account; what has ended does not count."""
     settings = parse(SAID.format(until=TODAY), "fleet.ini", FleetSettings())
-    limit = limit_of(user, settings, members, TODAY)
+    limit = judging.limit_of(user, settings, members, TODAY)
     assert settings.limited(limit).policy.max_age == days * DAY
     assert unreadable(user, settings, members, TODAY) == unknown
 

@@ -24,6 +24,7 @@ from ...settings.fleet import FleetSettings
 from ..app import App
 from .common import agreed, check_accounts, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
+Broken = Sequence[tuple[str, Problem]]  # an account, and why it could not be looked at
 _LISTED = 30  # lines of a list; --json has all
 
 
@@ -102,9 +103,7 @@ def _marked(
     return done, problems, [unkept] if unkept else []
 
 
-def _warned(
-    app: App, done: Sequence[RecalledUser], broken: Sequence[tuple[str, Problem]], untold: Sequence[Problem]
-) -> int:
+def _warned(app: App, done: Sequence[RecalledUser], broken: Broken, untold: Sequence[Problem]) -> int:
     """What went wrong; gives the exit code."""
     for about, problem in broken:
         warn(app, f"{about} could not be checked: {problem.message}")
@@ -173,12 +172,7 @@ def _done_text(
 
 
 def _json(
-    done: Sequence[RecalledUser],
-    broken: Sequence[tuple[str, Problem]],
-    untold: Sequence[Problem],
-    recall: Recall | None,
-    *,
-    dry_run: bool,
+    done: Sequence[RecalledUser], broken: Broken, untold: Sequence[Problem], recall: Recall | None, *, dry_run: bool
 ) -> dict[str, Any]:
     return {
         "dry_run": dry_run,

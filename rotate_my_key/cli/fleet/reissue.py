@@ -28,7 +28,7 @@ from ...fleet.reissue import HandoverResult, OldKeyEnd, ReissueContext, ReissueP
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import again, agreed, close, fleet, open_fleet, problem_json, warn
+from .common import Names, again, agreed, close, fleet, open_fleet, problem_json, warn
 
 
 def reissue(app: App, *, user: str | None, sweep: bool, **options: Any) -> int:
@@ -129,12 +129,7 @@ class _Command:
         )
 
     def _end(
-        self,
-        plan: ReissuePlan,
-        handed: HandoverResult | None,
-        told: tuple[str, ...],
-        problems: tuple[Problem, ...],
-        end: OldKeyEnd,
+        self, plan: ReissuePlan, handed: HandoverResult | None, told: Names, problems: Sequence[Problem], end: OldKeyEnd
     ) -> int:
         if self._options["as_json"]:
             off = stamp(end.off) if end.off else None
