@@ -82,13 +82,10 @@ def test_what_is_offered(env: dict[str, str], words: Sequence[str], expected: li
 
 
 def test_names_with_blanks_are_offered_where_the_shell_quotes_them(env: dict[str, str]) -> None:
-    """bash would put in two words."""
+    """bash would put in two words. Files that cannot be read offer nothing, and nothing is said: it would stand in the
+    middle of the command line."""
     assert "with blank" in offered(env, "rotate", "-p", "", kind="fish")
     assert "with blank" not in offered(env, "rotate", "-p", "")
-
-
-def test_files_that_cannot_be_read_offer_nothing(env: dict[str, str]) -> None:
-    """And nothing is said: it would stand in the middle of the command line."""
     Path(env["HOME"], ".aws/credentials").write_bytes(b"\xff\xfe")
     assert offered(env, "rotate", "-p", "") == ["sandbox"]
 

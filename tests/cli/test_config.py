@@ -14,7 +14,6 @@ from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import COMMANDS
 from rotate_my_key.core.errors import Problem, WrongUsage
 from rotate_my_key.files.paths import Paths
-from tests.cli.conftest import Desk
 from tests.settings.test_settings import mine as write_mine
 from tests.settings.test_settings import paths
 from tests.settings.test_settings import theirs as write_theirs
@@ -75,13 +74,9 @@ def test_show_says_where_each_value_comes_from(home: Home) -> None:
 
 
 def test_without_a_command_it_shows(home: Home) -> None:
-    """`config` alone is `config show`."""
-    assert run(home) == run(home, "show")
-
-
-def test_show_tells_the_notices(home: Home) -> None:
-    """What a person should know is told on stderr."""
+    """`config` alone is `config show`; what a person should know is told on stderr."""
     home.env = {"ROTATE_MY_KEY_MAX_AGE": "10d"}
+    assert run(home) == run(home, "show")
     assert "every key is due at once" in run(home, "show")[1]
 
 
@@ -121,21 +116,28 @@ def test_get_json(home: Home) -> None:
     }
 
 
-@pytest.mark.parametrize("words", [("get", "max_agee"), ("set", "max_agee", "1d"), ("set", "max_agee", "--unset")])
-def test_an_unknown_setting_is_named_with_the_nearest(home: Home, words: tuple[str, ...]) -> None:
-    """A typo in the name is wrong usage, exit 2."""
-    with pytest.raises(WrongUsage, match="there is no setting max_agee; did you mean max_age"):
-        run(home, *words)
+NEAREST, EITHER = "there is no setting {}; did you mean max_age", "either a value or --unset"
 
 
 @pytest.mark.parametrize(
-    "words", [("max_age=60d",), ("max-agee", "60d")], ids=["as other programs have it", "a typing error"]
+    ("words", "message", "hint"),
+    [
+        ("get max_agee", NEAREST.format("max_agee"), "get max_age"),
+        ("set max_agee 1d", NEAREST.format("max_agee"), "set max_age 1d"),
+        ("set max-agee 60d", NEAREST.format("max-agee"), "set max_age 60d"),
+        ("set max_agee --unset", NEAREST.format("max_agee"), "get max_age"),
+        ("set max_age=60d", EITHER, "set max_age 60d"),
+        ("set max_age", EITHER, "set max_age VALUE"),
+        ("set max_age 1d --unset", EITHER, "set max_age VALUE"),
+        ("set max_age banana", "max_age: 'banana' is not a duration; write it like 90d", "set max_age 90d"),
+    ],
 )
-def test_a_hint_of_set_is_the_whole_command(home: Home, words: tuple[str, ...]) -> None:
-    """It works as it is printed."""
-    with pytest.raises(WrongUsage) as caught:
-        run(home, "set", *words)
-    assert caught.value.hint == "rotate-my-key config set max_age 60d"
+def test_wrong_usage(home: Home, words: str, message: str, hint: str) -> None:
+    """The message says what is allowed, the hint is the whole command, as it works; nothing is written."""
+    with pytest.raises(WrongUsage, match=message) as caught:
+        run(home, *words.split())
+    assert caught.value.hint == f"rotate-my-key config {hint}"
+    assert not os.path.exists(home.paths.config_file)
 
 
 def test_set_writes_and_keeps_the_rest(home: Home) -> None:
@@ -157,19 +159,33 @@ def test_set_makes_the_file(home: Home) -> None:
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_set_to_nothing(home: Home) -> None:
-    """An empty text is a value: it goes before the site's."""
-    theirs(home, "contact = it@example.com\n")
-    assert "contact is now empty" in run(home, "set", "contact", "")[1]
-    assert run(home, "get", "contact")[0] == "\n"
-
-
-def test_set_refuses_a_wrong_value(home: Home) -> None:
-    """The message says what is allowed; nothing is written."""
-    with pytest.raises(WrongUsage, match="max_age: 'banana' is not a duration; write it like 90d") as caught:
-        run(home, "set", "max_age", "banana")
-    assert caught.value.hint == "rotate-my-key config set max_age 90d"
-    assert not os.path.exists(home.paths.config_file)
+@pytest.mark.parametrize(
+    ("site", "env", "value", "says", "counts"),
+    [
+        pytest.param("contact = it@a.b\n", {}, "contact=", "contact is now empty", "", id="nothing is a value, too"),
+        pytest.param(
+            "", {"ROTATE_MY_KEY_MAX_AGE": "5d"}, "max_age=60d", "AGE is set, and overrides it", "5d", id="environment"
+        ),
+        pytest.param("[enforced]\nmax_age = 60d\n", {}, "max_age=30d", "now 30d", "30d", id="below the site's ceiling"),
+        pytest.param(
+            "",
+            {},
+            "remind_before=90d",
+            "note: remind_before (90d) is not below max_age (90d), so every key is due at once",
+            "90d",
+            id="what a value comes to that is allowed by itself",
+        ),
+    ],
+)
+def test_set_says_what_it_comes_to(
+    home: Home, site: str, env: dict[str, str], value: str, says: str, counts: str
+) -> None:
+    """What goes before it is not passed over, and is what counts."""
+    theirs(home, site)
+    home.env = env
+    name, _, text = value.partition("=")
+    assert says in run(home, "set", name, text)[1]
+    assert run(home, "get", name)[0] == f"{counts}\n"
 
 
 def test_set_mends_a_wrong_value(home: Home) -> None:
@@ -184,12 +200,6 @@ def test_set_mends_a_wrong_value(home: Home) -> None:
     run(home, *caught.value.hint.split()[2:])
     assert run(home, "get", "max_age")[0] == "90d\n"
     assert file.read_text() == "max_age = 90d\n"
-
-
-def test_set_says_that_the_environment_goes_before(home: Home) -> None:
-    """A change that has no effect now is not passed over."""
-    home.env = {"ROTATE_MY_KEY_MAX_AGE": "5d"}
-    assert "ROTATE_MY_KEY_MAX_AGE is set, and overrides it" in run(home, "set", "max_age", "60d")[1]
 
 
 @pytest.mark.parametrize(
@@ -214,13 +224,6 @@ def test_set_refuses_what_the_site_does_not_allow(home: Home, name: str, ceiling
     assert not os.path.exists(home.paths.config_file)
 
 
-def test_set_allows_what_is_tighter(home: Home) -> None:
-    """Below the ceiling everybody is free."""
-    theirs(home, "[enforced]\nmax_age = 60d\n")
-    run(home, "set", "max_age", "30d")
-    assert run(home, "get", "max_age")[0] == "30d\n"
-
-
 def test_unset_takes_it_out(home: Home) -> None:
     """The line goes, its comment stays, and what was behind it counts."""
     file = mine(home, "# why\nmax_age = 60d\n")
@@ -238,13 +241,6 @@ def test_the_hint_takes_out_a_wrong_name(home: Home, line: str) -> None:
         run(home, "show")
     run(home, *caught.value.hint.split()[2:])
     assert file.read_text() == "snooze = no\n"
-
-
-@pytest.mark.parametrize("words", [("set", "max_age"), ("set", "max_age", "1d", "--unset")])
-def test_set_wants_a_value_or_unset(home: Home, words: tuple[str, ...]) -> None:
-    """Neither or both is wrong usage."""
-    with pytest.raises(WrongUsage, match="either a value or --unset"):
-        run(home, *words)
 
 
 @pytest.mark.parametrize(
@@ -281,9 +277,3 @@ def test_path_says_why_the_sites_file_does_not_count(home: Home) -> None:
     home.paths = home.paths._replace(site_owner=os.getuid() + 1)
     assert "ignored: " in run(home, "path")[0].splitlines()[1]
     assert "belongs to uid" in run(home, "show")[1]
-
-
-def test_what_a_value_comes_to_is_said_at_once(desk: Desk) -> None:
-    """Also of a value that is allowed by itself."""
-    done = desk.run("config", "set", "remind_before", "90d")
-    assert "note: remind_before (90d) is not below max_age (90d), so every key is due at once" in done.err

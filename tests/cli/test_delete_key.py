@@ -35,49 +35,41 @@ def test_switched_off_and_then_deleted(desk: Desk, old: Credentials, make_key: M
     ]
 
 
-def test_in_a_terminal(desk: Desk, make_key: MakeKey) -> None:
-    """It says whose key it is and when it was last used, and asks; the answer is no unless it is y."""
+def test_the_question(desk: Desk, make_key: MakeKey) -> None:
+    """It says whose key it is and when it was last used, and asks; the answer is no unless it is y. Where nobody is
+    there: exit 4, naming the command with --yes."""
     second = make_key(days=300)
+    done = desk.run("delete-key", second.key_id)
+    assert (done.code, done.problem()[1]) == (4, f"rotate-my-key delete-key {second.key_id} --yes")
     run = desk.terminal("delete-key", second.key_id[-4:])
     run.answer(f"Deactivate ...{second.key_id[-4:]}? [y/N]", "\r")
-    done = run.end()
-    assert done.code == 4
-    assert done.lines[:2] == [
+    shown = run.end()
+    assert shown.code == 4
+    assert shown.lines[:2] == [
         f"alice in {desk.aws.account}, key ...{second.key_id[-4:]}",
         "active, 300 days old; never used",
     ]
-    assert done.lines[-1] == "Cancelled. Nothing changed."
+    assert shown.lines[-1] == "Cancelled. Nothing changed."
+    assert desk.changes == []
     run = desk.terminal("delete-key", second.key_id[-4:])
     run.answer("[y/N]", "y\r")
     assert run.end().code == 0
     assert desk.ids()[second.key_id] == "Inactive"
 
 
-def test_without_a_terminal(desk: Desk, make_key: MakeKey) -> None:
-    """Nobody to ask: exit 4, naming the command with --yes."""
-    second = make_key()
-    done = desk.run("delete-key", second.key_id)
-    assert (done.code, done.problem()[1]) == (4, f"rotate-my-key delete-key {second.key_id} --yes")
-    assert desk.changes == []
-
-
-@pytest.mark.parametrize("profile", ["default", "work"])
-def test_a_key_in_use_here(desk: Desk, old: Credentials, profile: str) -> None:
-    """A key that a place here holds is refused, naming the places."""
-    done = desk.run("delete-key", old.key_id, "--yes", "-p", profile)
-    assert done.code == 1
-    error, hint = done.problem()
-    assert "is in use here: default in " in error
-    assert "work in " in error
-    assert hint == "rotate-my-key rotate -p default --force"
-    assert desk.ids() == {old.key_id: "Active"}
-
-
-def test_unknown(desk: Desk, old: Credentials) -> None:
-    """An id that is not one of mine is refused, naming mine."""
+def test_a_key_that_cannot_go(desk: Desk, old: Credentials) -> None:
+    """One that a place here holds is refused, naming the places; an id that is not one of mine, naming mine."""
+    for profile in ("default", "work"):
+        done = desk.run("delete-key", old.key_id, "--yes", "-p", profile)
+        error, hint = done.problem()
+        assert done.code == 1
+        assert "is in use here: default in " in error
+        assert "work in " in error
+        assert hint == "rotate-my-key rotate -p default --force"
     done = desk.run("delete-key", "ZZZZ", "--yes")
     assert done.code == 1
     assert done.problem()[0] == f"alice in {desk.aws.account} has no key 'ZZZZ' (has ...{old.key_id[-4:]})"
+    assert desk.ids() == {old.key_id: "Active"}
 
 
 def test_another_users_key(desk: Desk, make_key: MakeKey) -> None:

@@ -36,13 +36,10 @@ def test_modules_of_other_programs_are_left_out(foreign: Path, args: tuple[str, 
     assert "fault" not in done.stderr
 
 
-def test_where_we_come_from_ourselves_stays(foreign: Path) -> None:
-    """Installed with `pip --target` and found by PYTHONPATH: what stands beside us there is meant for us."""
+def test_what_is_ours_stays(foreign: Path) -> None:
+    """Installed with `pip --target` and found by PYTHONPATH: what stands beside us there is meant for us; and one that
+    repeats a folder of this Python takes nothing away."""
     done = run(f"{ROOT}{os.pathsep}{foreign}", "--version")
     assert "a foreign module was imported" in done.stdout + done.stderr
-
-
-def test_what_belongs_to_this_python_stays() -> None:
-    """A PYTHONPATH that repeats a folder of this Python takes nothing away."""
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     assert run(packages, "--version").stdout.startswith("rotate-my-key ")

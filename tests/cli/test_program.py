@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -12,8 +12,10 @@ from rotate_my_key import __version__
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import with_command
 from rotate_my_key.cli.main import run
+from rotate_my_key.cli.program import _end
 from rotate_my_key.cli.program import run as run_with
-from rotate_my_key.cli.table import GROUPS
+from rotate_my_key.cli.table import COMMANDS, GROUPS
+from rotate_my_key.core.errors import Interrupted, Problem
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
@@ -52,14 +54,10 @@ def test_without_a_command_it_is_rotate(typed: str, meant: str) -> None:
     assert with_command(typed.split()) == meant.split()
 
 
-def test_the_version(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """One line on stdout."""
+def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the table, with its line; and the exit codes. The version is one line on stdout."""
     assert run(["--version"], env) == 0
     assert capsys.readouterr() == (f"rotate-my-key {__version__}\n", "")
-
-
-def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """In the order of the table, with its line; and the exit codes."""
     assert run(["--help"], env) == 0
     shown = capsys.readouterr().out
     at = -1
@@ -70,29 +68,7 @@ def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pyte
     assert "Exit codes: 0 done" in shown and "130 interrupted" in " ".join(shown.split())
 
 
-@pytest.mark.parametrize(
-    ("typed", "hint"),
-    [
-        ("fleet report --settings", "rotate-my-key fleet report --help"),
-        ("-q fleet report --nope", "rotate-my-key fleet report --help"),
-        ("fleet nope", "rotate-my-key fleet --help"),
-        ("status -p", "rotate-my-key status --help"),
-        ("--nope", "rotate-my-key rotate --help"),
-    ],
-)
-def test_words_that_cannot_be_parsed(
-    typed: str, hint: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The hint is the help of that very command."""
-    assert run(typed.split(), env) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == f"hint: {hint}"
-
-
-def _commands() -> list[str]:
-    return [name for rows in GROUPS.values() for name in rows]
-
-
-@pytest.mark.parametrize("name", _commands())
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_help_and_the_global_options(
     name: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,18 +81,20 @@ def test_every_command_has_its_help_and_the_global_options(
 
 
 @pytest.mark.parametrize("words", ["-q history", "history -q", "-v history", "history -vv --no-color"])
-def test_global_options_work_before_and_after(
-    words: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_global_options_work_before_and_after(words: str, env: dict[str, str]) -> None:
     """The same exit code either way."""
     assert run(words.split(), env) == 0
-    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [
         pytest.param("nonsense", "no such command 'nonsense'", "rotate-my-key --help", id="an unknown command"),
+        pytest.param("fleet nope", "no such command 'nope'", "rotate-my-key fleet --help", id="none in the fleet"),
+        pytest.param("fleet report --settings", "option '--settings'", "rotate-my-key fleet report --help", id="value"),
+        pytest.param("-q fleet report --nope", "no such option", "rotate-my-key fleet report --help", id="the fleet's"),
+        pytest.param("status -p", "option '-p' requires", "rotate-my-key status --help", id="no value, of status"),
+        pytest.param("--nope", "no such option", "rotate-my-key rotate --help", id="an option of none"),
         pytest.param("frobnicate", "no such command 'frobnicate'", "rotate-my-key --help", id="one like no other"),
         pytest.param(
             "-q statsu", "no such command 'statsu'. Did you mean 'status'?", "rotate-my-key status --help", id="a slip"
@@ -153,15 +131,12 @@ def test_wrong_usage_is_two_lines(
     assert shown.out == ""
 
 
-def test_a_problem_is_two_lines_also_when_quiet(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """No profile at all: what is wrong, and the next command."""
+def test_a_problem_is_the_last_two_lines(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong and the next command, also when it is quiet; and a worker that still waits for an answer, and does
+    not know that the command has ended, logs nothing behind them."""
     assert run(["-q", "rotate", "--yes"], env) == 1
     said = capsys.readouterr().err
     assert [line.split()[0] for line in said.splitlines()] == ["error:", "hint:"], said
-
-
-def test_nothing_is_logged_behind_the_last_line(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A worker that still waits for an answer does not know that the command has ended."""
     app = App(env)
     assert run_with(["rotate", "--yes", "-v"], env, app) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("hint: ")
@@ -170,15 +145,19 @@ def test_nothing_is_logged_behind_the_last_line(env: dict[str, str], capsys: pyt
 
 
 class Trap(Mapping[str, str]):
-    """An environment in which looking for anything but colours and profiles fails, with a secret in the message."""
+    """An environment in which looking for anything but what colours, completion and hints need fails, with a secret in
+    the message."""
 
-    def __getitem__(self, name: str) -> NoReturn:
-        if "COLOR" in name or name == "TERM" or name.startswith("AWS_"):
+    def __init__(self, error: type[BaseException]) -> None:
+        self._error = error
+
+    def __getitem__(self, name: str) -> str:
+        if "COLOR" in name or name.startswith("AWS_") or name in ("TERM", "_ROTATE_MY_KEY_COMPLETE"):
             raise KeyError(name)
-        raise ZeroDivisionError(f"{name}={SECRET}")
+        raise self._error(f"{name}={SECRET}")
 
     def __iter__(self) -> Iterator[str]:
-        raise ZeroDivisionError(SECRET)
+        raise self._error(SECRET)
 
     def __len__(self) -> int:
         return 1
@@ -187,7 +166,7 @@ class Trap(Mapping[str, str]):
 @pytest.mark.parametrize("words", ["status", "status -vv", "-vv rotate"])
 def test_a_fault_of_ours_never_shows_values(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1: its kind and where it happened; with -vv the way there; no message, no traceback."""
-    assert run(words.split(), Trap()) == 1
+    assert run(words.split(), Trap(ZeroDivisionError)) == 1
     shown = capsys.readouterr()
     assert SECRET not in shown.out + shown.err
     assert "Traceback" not in shown.err
@@ -197,3 +176,40 @@ def test_a_fault_of_ours_never_shows_values(words: str, capsys: pytest.CaptureFi
     )
     assert second == "hint: report it, with -vv"
     assert bool(frames) == ("-vv" in words)
+
+
+# With --json there is exactly one object on stdout, also where nothing came to its end
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "code", "message"),
+    [
+        ("status --json", KeyboardInterrupt, 130, "Interrupted."),
+        ("fleet report --json", KeyboardInterrupt, 130, "stopped"),
+        ("status --json", EOFError, 130, "Interrupted."),
+        ("status --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
+        ("fleet report --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
+        ("status", KeyboardInterrupt, 130, ""),
+    ],
+)
+def test_stopped_or_broken_gives_one_object(
+    words: str, error: type[BaseException], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, with the exit code, and no value; without --json the two lines on stderr are for people."""
+    assert run_with(words.split(), Trap(error)) == code
+    out = capsys.readouterr().out
+    assert SECRET not in out
+    if not message:
+        assert out == ""
+        return
+    problem = json.loads(out)["problem"]
+    assert (problem["code"], problem["message"].startswith(message)) == (code, True)
+
+
+def test_what_goes_wrong_after_the_object_gives_no_second_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """One is promised."""
+    app = App({})
+    app.json({"keys": []})
+    for problem in (Problem("late"), Interrupted("stopped")):
+        assert _end(app, ["--json"], problem) == problem.code
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "keys": []}

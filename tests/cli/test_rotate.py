@@ -90,16 +90,9 @@ def test_what_is_finished_on_the_way_is_introduced(desk: Desk, make_key: MakeKey
     assert re.fullmatch(r"  key \.\.\.\w{4} works \(verified in \d s\)", second)
 
 
-def test_exempt_users_are_rotated_by_force(desk: Desk, make_key: MakeKey) -> None:
-    """--force goes before the tag, as the message says."""
-    desk.profiles(eve=make_key("eve", rotate_my_key="exempt"))
-    assert "--force" in desk.run("rotate", "--yes", "-p", "eve").out
-    assert desk.run("rotate", "--yes", "-p", "eve", "--force").code == 0
-    assert list(desk.ids("eve")) == [desk.held("eve")]
-
-
-def test_mixed(desk: Desk, old: Credentials) -> None:
-    """A key beside SSO settings is rotated with --mixed only, and the person is told."""
+def test_what_must_be_asked_for(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
+    """A key beside SSO settings is rotated with --mixed only, and the person is told; an exempt user's with --force, as
+    the message says."""
     session = "[sso-session x]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n"
     desk.add(f"[default]\nsso_session = x\nsso_account_id = 1\nsso_role_name = x\n{session}", desk.config)
     assert desk.run("rotate", "--yes").code == 4
@@ -107,6 +100,10 @@ def test_mixed(desk: Desk, old: Credentials) -> None:
     assert done.code == 0
     assert "note: profile default holds a static key beside sso settings" in done.err
     assert desk.held() != old.key_id
+    desk.profiles(eve=make_key("eve", rotate_my_key="exempt"))
+    assert "--force" in desk.run("rotate", "--yes", "-p", "eve").out
+    assert desk.run("rotate", "--yes", "-p", "eve", "--force").code == 0
+    assert list(desk.ids("eve")) == [desk.held("eve")]
 
 
 @pytest.mark.parametrize("words", [(), ("--force", "--all"), ("--json",)], ids=str)

@@ -82,23 +82,21 @@ def test_every_ending_has_its_sentences(ending: Ending) -> None:
         assert (settled == "") == (ending is Ending.WAITING)
 
 
-def test_the_next_rotation_is_named() -> None:
-    """The new key is due 75 days after it was made."""
-    outcome = Outcome(Ending.ROTATED, OLD, NEW, created=NOW)
-    assert show.result_line(Result((), OLD, outcome), Policy(), NOW) == "Done. Next rotation due on 18 July."
-
-
 def test_json_has_whole_ids_and_times_in_utc() -> None:
-    """An id is not a secret."""
+    """An id is not a secret. The new key is due 75 days after it was made, as the screen says, too."""
     outcome = Outcome(
         Ending.ROTATED, OLD, NEW, "123456789012", "arn", (DEFAULT,), created=NOW, steps=(Step.CREATE, Step.MAKE_ROOM)
     )
-    value = show.result_json(Result(("default",), OLD, outcome), Policy())
+    result = Result(("default",), OLD, outcome)
+    assert show.result_line(result, Policy(), NOW) == "Done. Next rotation due on 18 July."
+    value = show.result_json(result, Policy())
     assert (value["key_id"], value["new_key_id"], value["ending"]) == (OLD, NEW, "rotated")
     assert value["next_due"] == "2026-07-18T12:00:00+00:00"
     assert value["places"] == [{"path": FILE, "profile": "default", "kind": "credentials"}]
     assert value["steps"] == ["create", "make room"]
     assert value["problem"] is None
+    key = AccessKey(OLD, "Active", NOW)
+    assert show.key_json(key) == {"key_id": OLD, "status": "Active", "created": "2026-05-04T12:00:00+00:00"}
 
 
 def test_json_of_a_problem() -> None:
@@ -107,9 +105,3 @@ def test_json_of_a_problem() -> None:
     assert value["ending"] == "problem"
     assert value["problem"] == {"message": "no consent", "hint": "rotate-my-key --yes", "code": 4}
     assert value["next_due"] is None
-
-
-def test_json_of_a_key() -> None:
-    """As AWS lists it."""
-    key = AccessKey(OLD, "Active", NOW)
-    assert show.key_json(key) == {"key_id": OLD, "status": "Active", "created": "2026-05-04T12:00:00+00:00"}

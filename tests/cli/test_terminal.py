@@ -52,29 +52,6 @@ def test_a_whole_rotation(desk: Desk, old: Credentials) -> None:
     assert "waiting for the new key to take effect (about 10 seconds, Ctrl-C is safe)" in done.stream
 
 
-@pytest.mark.parametrize("kept", [("--overlap", "1h"), ("--keep-old", "7d")], ids=" ".join)
-def test_who_keeps_the_old_key_is_not_told_how(desk: Desk, old: Credentials, kept: tuple[str, str]) -> None:
-    """What the person has just typed is no news."""
-    run = desk.terminal("rotate", *kept)
-    run.answer(QUESTION, "n\r")
-    assert "to be able to undo" not in run.end().text
-
-
-@pytest.mark.parametrize(("keys", "code", "rotated"), [("\r", 0, True), ("n\r", 4, False)], ids=["Enter", "n"])
-def test_answers(desk: Desk, old: Credentials, keys: str, code: int, rotated: bool) -> None:
-    """Enter is yes; n changes nothing, says so and exits 4."""
-    before = desk.credentials.read_bytes()
-    run = desk.terminal()
-    run.answer(QUESTION, keys)
-    done = run.end()
-    assert done.code == code, done.text
-    assert (desk.held() != old.key_id) is rotated
-    if not rotated:
-        assert done.lines[-1] == "Cancelled. Nothing changed."
-        assert desk.credentials.read_bytes() == before
-        assert desk.changes == []
-
-
 KEEP = "Rotate it? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
 
 
@@ -125,17 +102,30 @@ def test_a_use_by_others_outlives_our_own(desk: Desk, old: Credentials) -> None:
     assert f"alice in {desk.aws.account}  3 hours ago by s3 in eu-west-1" in desk.run("status").out
 
 
-@pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
-def test_stopped_at_the_question(desk: Desk, keys: str) -> None:
-    """Ctrl-C at the question stops at once, with 130, and nothing was begun."""
+@pytest.mark.parametrize(
+    ("words", "keys", "code"),
+    [
+        pytest.param("", "n\r", 4, id="n"),
+        pytest.param("rotate --overlap 1h", "n\r", 4, id="n, with an overlap"),
+        pytest.param("rotate --keep-old 7d", "n\r", 4, id="n, with a kept key"),
+        pytest.param("", "\x03", 130, id="Ctrl-C"),
+        pytest.param("", "\x04", 130, id="Ctrl-D"),
+        pytest.param("", "\r", 0, id="Enter is yes"),
+    ],
+)
+def test_answers(desk: Desk, old: Credentials, words: str, keys: str, code: int) -> None:
+    """What is no yes changes nothing and says so, at once. How the old key is kept is told unless it was just typed."""
     before = desk.snapshot()
-    run = desk.terminal()
+    run = desk.terminal(*words.split())
     run.answer(QUESTION, keys)
     done = run.end()
-    assert done.code == 130
-    assert done.lines[-1] == "Cancelled. Nothing changed."
-    assert desk.changes == []
-    assert {name: file for name, file in desk.snapshot().items() if name in before} == before
+    assert done.code == code, done.text
+    assert ("to be able to undo" in done.text) is not bool(words)
+    assert (desk.held() != old.key_id) is (code == 0)
+    if code:
+        assert done.lines[-1] == "Cancelled. Nothing changed."
+        assert desk.changes == []
+        assert {name: file for name, file in desk.snapshot().items() if name in before} == before
 
 
 def test_stopped_while_waiting(desk: Desk) -> None:
@@ -207,50 +197,32 @@ def test_no_colours(desk: Desk, words: tuple[str, ...], env: dict[str, str]) -> 
     assert not re.search(r"\x1b\[[0-9;]+m", done.stream.replace("\x1b[0m", ""))
 
 
-def test_errors_are_coloured_in_a_terminal_only(desk: Desk) -> None:
-    """`error:` is red in a terminal; in a pipe there is no escape code at all."""
+def test_colours_without_a_terminal(desk: Desk) -> None:
+    """`error:` is red in a terminal; in a pipe there is no escape code at all, but the log of a CI server shows colours
+    where it asks for them, and is asked nothing."""
     assert "\x1b[31m" in desk.shown("rotate", "-p", "nobody").stream
-    piped = desk.process("rotate", "-p", "nobody")
-    assert ESCAPE not in piped.text
-    assert ESCAPE not in desk.process("status").text
+    assert ESCAPE not in desk.process("rotate", "-p", "nobody").text + desk.process("status").text
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        assert "\x1b[31m" in desk.process("status", **{name: "1"}).text
+        assert ESCAPE not in desk.process("status", **{name: "0"}).text
 
 
-@pytest.mark.parametrize("name", ["FORCE_COLOR", "CLICOLOR_FORCE"])
-def test_colours_without_a_terminal(desk: Desk, name: str) -> None:
-    """The log of a CI server shows colours where it asks for them, and is asked nothing."""
-    assert "\x1b[31m" in desk.process("status", **{name: "1"}).text
-    assert ESCAPE not in desk.process("status", **{name: "0"}).text
-
-
-def test_quiet(desk: Desk) -> None:
-    """-q leaves the result, and in a terminal no spinner either."""
-    done = desk.shown("rotate", "--yes", "-q")
-    assert done.code == 0
-    assert [line[:5] for line in done.lines] == ["Done."]
-    assert "waiting" not in done.stream
-
-
-def test_a_dumb_terminal_has_no_spinner(desk: Desk) -> None:
-    """TERM=dumb cannot move its cursor."""
-    done = desk.shown("rotate", "--yes", TERM="dumb")
-    assert done.code == 0
-    assert "\x1b[1A" not in done.stream
-
-
-def test_a_narrow_terminal_keeps_its_lines(desk: Desk) -> None:
-    """The spinner's line never wraps, so it leaves nothing behind."""
+def test_where_nothing_spins(desk: Desk) -> None:
+    """-q leaves the result, and in a terminal no spinner either; in a pipe there are only the lines; TERM=dumb cannot
+    move its cursor; and in a narrow terminal the spinner's line never wraps, so it leaves nothing behind."""
+    quiet = desk.shown("rotate", "--yes", "-q")
+    assert (quiet.code, [line[:5] for line in quiet.lines]) == (0, ["Done."])
+    assert "waiting" not in quiet.stream
+    piped = desk.process("rotate", "--yes", "--force")
+    assert piped.code == 0
+    assert ESCAPE not in piped.text and "waiting" not in piped.text
+    dumb = desk.shown("rotate", "--yes", "--force", TERM="dumb")
+    assert dumb.code == 0
+    assert "\x1b[1A" not in dumb.stream
     desk.aws.settings.propagation = 1
-    done = desk.terminal("rotate", "--yes", width=30).end()
-    assert done.code == 0
-    assert not any("AWS knows" in line for line in done.lines), done.text
-
-
-def test_piped_output_has_no_spinner(desk: Desk) -> None:
-    """In a pipe there are only the lines."""
-    done = desk.process("rotate", "--yes")
-    assert done.code == 0
-    assert ESCAPE not in done.text
-    assert "waiting" not in done.text
+    narrow = desk.terminal("rotate", "--yes", "--force", width=30).end()
+    assert narrow.code == 0
+    assert not any("waiting" in line for line in narrow.lines), narrow.text
 
 
 class Spinner:

@@ -19,13 +19,8 @@ def here(tmp_path: Path, running: StandIn) -> Iterator[Laptop]:
 
 @pytest.fixture
 def there(here: Laptop) -> Laptop:
-    """The other one, with the same old key, and an age identity."""
-    return other(here, "there")
-
-
-def other(here: Laptop, name: str) -> Laptop:
-    """Another laptop of the same person."""
-    home = here.home.parent / name / "home"
+    """Another laptop of the same person, with the same old key, and an age identity."""
+    home = here.home.parent / "there" / "home"
     (home / ".aws").mkdir(parents=True)
     data = COMMENTED.format(id=here.old.key_id, secret=here.old.secret).encode()
     made = Laptop(home, here.aws, here.old, data)
