@@ -122,8 +122,7 @@ class Home:
 
     def screen(self, shell: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> str:
         """What a new terminal shows until its shell has taken a command and ended."""
-        terminal = self.open(shell, env, before)
-        return terminal.end()
+        return self.open(shell, env, before).end()
 
 
 class Terminal:

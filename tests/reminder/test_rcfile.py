@@ -45,15 +45,10 @@ def test_taken_out_byte_for_byte(tmp_path: Path, data: bytes) -> None:
 BYTES = st.binary(max_size=100).filter(lambda data: b"rotate-my-key" not in data)
 
 
-@given(BYTES)
-def test_any_bytes(data: bytes) -> None:
-    """Whatever the file holds."""
-    assert shell.removed(shell.added(data, LINE)) == data
-
-
 @given(BYTES, BYTES)
-def test_what_was_added_later_stays(data: bytes, later: bytes) -> None:
-    """Lines that came after the block are kept; the line before it does not run into them."""
+def test_any_bytes_come_back_and_what_was_added_later_stays(data: bytes, later: bytes) -> None:
+    """Whatever the file holds. Lines that came after the block are kept; the line before it does not run into them."""
+    assert shell.removed(shell.added(data, LINE)) == data
     after = shell.removed(shell.added(data, LINE) + later)
     whole = data if data.endswith(b"\n") or not data or not later else data + b"\n"
     assert after == whole + later
@@ -116,7 +111,7 @@ def test_half_a_block_is_left_alone(tmp_path: Path, cut: bytes) -> None:
 
 
 def test_a_file_that_cannot_be_replaced(tmp_path: Path) -> None:
-    """One with two names: refused, with what to do by hand."""
+    """One with two names: refused, with what to do by hand. A folder or a pipe is refused, and not waited for."""
     path = tmp_path / "rc"
     path.write_bytes(b"a\n")
     os.link(path, tmp_path / "other")
@@ -124,10 +119,6 @@ def test_a_file_that_cannot_be_replaced(tmp_path: Path) -> None:
         shell.install(str(path), LINE)
     assert "reminder show" in caught.value.hint
     assert path.read_bytes() == b"a\n"
-
-
-def test_not_a_file(tmp_path: Path) -> None:
-    """A folder or a pipe is refused, and not waited for."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Problem, match="not a regular file"):
         shell.install(str(tmp_path / "pipe"), LINE)

@@ -15,34 +15,29 @@ from rotate_my_key.reminder.shell import Tool
 from rotate_my_key.reminder.state import DAY, KEPT, UNFINISHED, Item
 from tests.laptop import sampled
 
-from .conftest import PROMPT, Home, key, lines, plain_run, wait_for
+from .conftest import PROMPT, Home, Terminal, key, lines, plain_run, wait_for
 
 Traced = Callable[[Home, str], tuple[int, int]]
 DUE = "rotate-my-key: the access key of work is 80 days old and due for replacement. Type: rotate-my-key -p work"
 
 
-def test_nothing_due_starts_no_process(home: Home, shell: str, traced: Traced) -> None:
-    """No fork and no exec more than the bare shell, and nothing on the screen."""
-    home.install(shell, text="true")
-    bare = traced(home, shell)
-    home.install(shell)
-    assert traced(home, shell) == bare
-    assert lines(home.screen(shell)) == []
-
-
-def test_a_due_key_starts_one_program(home: Home, shell: str, traced: Traced) -> None:
-    """One fork and one exec more than the bare shell."""
+def test_nothing_due_starts_no_process_and_a_due_key_one_program(home: Home, shell: str, traced: Traced) -> None:
+    """No fork and no exec more than the bare shell, and nothing on the screen; with a due key one of each."""
     home.install(shell, text="true")
     forks, execs = traced(home, shell)
     home.install(shell)
+    assert traced(home, shell) == (forks, execs)
+    assert lines(home.screen(shell)) == []
     home.due()
     assert traced(home, shell) == (forks + 1, execs + 1)
 
 
 def test_a_due_key_is_said_once_a_day(home: Home, shell: str) -> None:
-    """One line that tells the profile, the age and what to type; the next terminal is silent."""
+    """One line that tells the profile, the age and what to type; the next terminal is silent. With
+    ROTATE_MY_KEY_REMINDER=0 there is not a word, and nothing counts as said."""
     home.install(shell)
     home.due()
+    assert lines(home.screen(shell, {"ROTATE_MY_KEY_REMINDER": "0"})) == []
     assert lines(home.screen(shell)) == [DUE]
     assert lines(home.screen(shell)) == []
 
@@ -81,24 +76,14 @@ def test_the_line_is_not_on_stdout(home: Home, shell: str) -> None:
     home.install(shell)
     home.due()
     out = home.path / "out"
-    screen = home.open(shell, before=["sh", "-c", f'exec "$@" 2>&1 >{out}', "sh"]) if shell == "fish" else None
-    if screen is None:
-        terminal = home.open(shell, before=["sh", "-c", f'exec "$@" >{out}', "sh"])
-        terminal.child.expect_exact("rotate-my-key: the access key")
+    terminal = home.open(shell, before=["sh", "-c", f'exec "$@" {"2>&1 " * (shell == "fish")}>{out}', "sh"])
+    terminal.child.expect_exact("rotate-my-key: the access key")
+    if shell == "fish":  # it draws its prompt on stdout
+        terminal.child.close(force=True)
+    else:
         terminal.child.sendline("exit")
         terminal.child.wait()
-    else:  # fish draws its prompt on stdout
-        screen.child.expect_exact("rotate-my-key: the access key")
-        screen.child.close(force=True)
     assert "rotate-my-key" not in out.read_text()
-
-
-def test_the_environment_silences_it(home: Home, shell: str) -> None:
-    """ROTATE_MY_KEY_REMINDER=0: not a word, and nothing counts as said."""
-    home.install(shell)
-    home.due()
-    assert lines(home.screen(shell, {"ROTATE_MY_KEY_REMINDER": "0"})) == []
-    assert lines(home.screen(shell)) == [DUE]
 
 
 def test_a_snooze_silences_it(home: Home, shell: str) -> None:
@@ -147,6 +132,7 @@ HARD = {
         "emulate ksh",
         "trap 'echo trapped' ZERR; setopt warn_create_global",
         "zle-line-init() { : }; zle -N zle-line-init; precmd() { : }",
+        "unsetopt zle",  # it speaks before the first prompt then
         "unset HOME",
     ],
     "fish": [
@@ -177,7 +163,7 @@ def test_the_status_of_the_last_command_is_zero(home: Home, shell: str) -> None:
 
 
 def test_nothing_is_left_in_the_shell(home: Home, shell: str) -> None:
-    """No function and no variable, neither with nothing due nor after the line."""
+    """No function and no variable, neither with nothing due nor after the line; nor is a PROMPT_COMMAND made."""
     show = {"bash": "set", "zsh": "typeset; functions", "fish": "functions -a; set -g"}[shell]
     home.install(shell)
     for days in (10, 80):
@@ -187,6 +173,8 @@ def test_nothing_is_left_in_the_shell(home: Home, shell: str) -> None:
         terminal.run("true")
         left = [line for line in terminal.run(show).splitlines() if "__rotate_my_key" in line]
         assert left == []
+        if shell == "bash":
+            assert "[unset]" in terminal.run("echo [${PROMPT_COMMAND-unset}]")
         terminal.end()
 
 
@@ -198,23 +186,6 @@ def test_prompts_that_come_before_the_start(home: Home) -> None:
     home.due()
     assert lines(home.screen("zsh")) == [DUE]
     assert collected.read_text() == ""
-
-
-def test_zsh_without_its_line_editor(home: Home) -> None:
-    """It speaks before the first prompt then."""
-    home.install("zsh", before="unsetopt zle")
-    home.due()
-    assert lines(home.screen("zsh")) == [DUE]
-
-
-def test_prompt_command_is_not_touched(home: Home) -> None:
-    """Nor is it made."""
-    home.install("bash")
-    home.due()
-    terminal = home.open("bash")
-    terminal.child.expect_exact(PROMPT)
-    assert "[unset]" in terminal.run("echo [${PROMPT_COMMAND-unset}]")
-    terminal.end()
 
 
 # What the shell may find
@@ -254,52 +225,32 @@ def test_a_hostile_state(home: Home, shell: str, state: str) -> None:
     assert not (home.path / "pwned").exists()
 
 
-def _fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-def _endless(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def _huge(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(4 << 30)
-
-
-def _circle(path: Path) -> None:
-    path.symlink_to(path)
-
-
-def _unreadable(path: Path) -> None:
-    path.write_text("1000000000\n")
-    path.chmod(0)
+PATIENT = 20  # seconds, on a busy machine
+ODD: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "huge": lambda path: (path.touch(), os.truncate(path, 4 << 30)),
+    "a circle": lambda path: path.symlink_to(path),
+    "unreadable": lambda path: (path.write_text("1000000000\n"), path.chmod(0)),
+}
 
 
 @pytest.mark.parametrize("name", sampled(["state", "due", "asked", "said", "saying"], "state"))
-@pytest.mark.parametrize("make", [_fifo, _folder, _endless, _huge, _circle, _unreadable], ids=lambda f: f.__name__[1:])
-def test_no_file_in_its_folder_can_hang_or_break_a_shell(
-    home: Home, shell: str, name: str, make: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("odd", ODD)
+def test_no_file_in_its_folder_can_hang_or_break_a_shell(home: Home, shell: str, name: str, odd: str) -> None:
     """Whatever lies where a file should be; the credentials file is newer, so that `asked` is looked at, too."""
     home.install(shell)
     home.due()
     path = home.state / name
     path.unlink(missing_ok=True)
-    make(path)
+    ODD[odd](path)
     if name == "asked":
         home.aws_changed()
     began = time.monotonic()
     screen = home.screen(shell)
     assert time.monotonic() - began < PATIENT
     assert not [line for line in screen.splitlines() if str(home.state) in line or "rror" in line]
-
-
-PATIENT = 20  # seconds, on a busy machine
 
 
 def test_the_folder_is_gone(home: Home, shell: str) -> None:
@@ -411,18 +362,10 @@ def test_other_credentials_are_looked_at_in_the_background(home: Home, shell: st
     assert stat.S_IMODE((home.state / "asked").stat().st_mode) & 0o022 == 0
 
 
-def test_it_is_asked_again_on_the_next_day(home: Home, shell: str) -> None:
-    """A day after the last time."""
-    home.install(shell)
-    home.asked(ago=DAY + 10)
-    home.aws_changed()
-    home.screen(shell)
-    assert wait_for(home.calls) == "-q status\n"
-
-
 @pytest.mark.parametrize("changed", ["settings", "the site's settings", "rotations"])
 def test_what_else_is_looked_at(home: Home, shell: str, changed: str) -> None:
-    """Settings and rotations of which the state knows nothing; a due key is said all the same."""
+    """Settings and rotations of which the state knows nothing, a day after the last time; a due key is said all the
+    same."""
     home.install(shell)
     home.due()
     home.asked(ago=DAY + 10)
@@ -546,13 +489,7 @@ def test_a_restricted_bash(home: Home) -> None:
     """rbash may neither redirect nor run a path: nothing is tried."""
     home.install("bash", text=shells.system_script("bash", home.real_tool(), str(home.site), "linux"))
     home.due()
-    terminal = home.open("bash", before=["env"])
-    terminal.end()
+    assert lines(home.screen("bash")) == [DUE]
+    (home.state / "said").unlink()
     home.due()
-    (home.state / "said").unlink(missing_ok=True)
-    home.due()
-    command = [*home.command("bash"), "-r"]
-    from .conftest import Terminal
-
-    screen = Terminal(command, home.environment(), home.path).end()
-    assert "restricted" not in screen
+    assert "restricted" not in Terminal([*home.command("bash"), "-r"], home.environment(), home.path).end()

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -52,7 +51,8 @@ def test_a_key_that_aws_refused_is_named_as_such(desk: Desk, systemd: Box) -> No
 
 
 def test_systemd_is_taken_where_it_runs(desk: Desk, systemd: Box) -> None:
-    """Both units are written, private, and the timer is enabled and started; cron is not asked for anything."""
+    """Both units are written, private, and the timer is enabled and started; cron is not asked for anything. The second
+    time nothing is changed; a timer that was stopped is started again."""
     done = desk.run("schedule", "install", "--yes")
     assert done.code == 0, done.text
     program = desk.run("schedule", "show", "--json").json["command"][0]
@@ -64,11 +64,6 @@ def test_systemd_is_taken_where_it_runs(desk: Desk, systemd: Box) -> None:
     assert f"ExecStart={program} {' '.join(DAILY)}\n" in service
     assert "--user --no-pager enable rotate-my-key.timer\n" in systemd.log
     assert systemd.crontab is None
-
-
-def test_twice_is_once(desk: Desk, systemd: Box) -> None:
-    """The second time nothing is changed; a timer that was stopped is started again."""
-    desk.run("schedule", "install", "--yes")
     before = desk.snapshot()
     assert "Already installed" in desk.run("schedule", "install", "--yes").out
     (systemd.folder / "running").unlink()
@@ -97,17 +92,13 @@ def test_a_computer_without_any_scheduler(desk: Desk, box: Box) -> None:
     assert desk.snapshot() == before
 
 
-def test_a_manager_that_does_not_want_it(desk: Desk, systemd: Box) -> None:
-    """What systemctl said is passed on, and the units are taken out again."""
+def test_a_manager_that_does_not_want_it_and_somebody_elses_unit(desk: Desk, systemd: Box) -> None:
+    """What systemctl said is passed on, and the units are taken out again. A unit of that name that was not made here
+    is refused, and stays at uninstalling."""
     systemd.set("unwilling")
     done = desk.run("schedule", "install", "--yes")
-    assert done.code == 1
+    assert (done.code, units(desk)) == (1, [])
     assert "Unit is masked" in done.err
-    assert units(desk) == []
-
-
-def test_somebody_elses_unit_is_not_replaced(desk: Desk, systemd: Box) -> None:
-    """A unit of that name that was not made here is refused, and stays at uninstalling."""
     file = desk.home / ".config/systemd/user/rotate-my-key.service"
     file.parent.mkdir(parents=True)
     file.write_text("[Service]\nExecStart=/bin/true\n")
@@ -189,7 +180,8 @@ def test_what_is_excluded_already_is_not_listed(desk: Desk, systemd: Box, make_k
 
 
 def test_a_run_rotates_what_is_due_and_notes_it(desk: Desk, old: Credentials) -> None:
-    """The old key goes on working for a day and is then kept; nothing is said, so that cron sends no mail."""
+    """The old key goes on working for a day and is then kept; nothing is said, so that cron sends no mail. No secret is
+    in what is noted."""
     done = desk.run(*ONCE)
     assert (done.code, done.text) == (0, "")
     assert desk.ids() == {old.key_id: "Active", desk.held(): "Active"}
@@ -199,6 +191,8 @@ def test_a_run_rotates_what_is_due_and_notes_it(desk: Desk, old: Credentials) ->
     assert kept(desk)["settled"] == kept(desk)["last"]
     assert "1 replaced" in desk.run("schedule", "show").out
     assert (desk.state / "schedule.json").stat().st_mode & 0o777 == 0o600
+    text = (desk.state / "schedule.json").read_text()
+    assert not [key for key in desk.aws.keys("alice") if desk.aws.pair(key.key_id).secret in text]
 
 
 def test_a_setting_for_the_overlap_counts(desk: Desk, old: Credentials) -> None:
@@ -230,32 +224,29 @@ def test_offline_is_tried_again_and_is_no_failure(desk: Desk) -> None:
     assert "before that: " in shown
 
 
-def test_a_refusal_is_said_kept_and_shown(desk: Desk) -> None:
+TELLER = "[after_rotate]\n[[teller]]\ncommand = /bin/false\n"
+FAILURES: dict[str, tuple[Callable[[Desk], object], int, str, str]] = {
+    "a denial": (lambda desk: desk.aws.deny("CreateAccessKey"), 5, "iam:CreateAccessKey", "iam:CreateAccessKey"),
+    "a command that fails once the key is replaced": (
+        lambda desk: desk.settings(TELLER), 1, "teller", "command teller from [after_rotate] failed for key"),
+    "a broken setting, before any key is looked at": (
+        lambda desk: desk.settings("max_age = soon\n"), 2, "max_age", "max_age"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("breaks", "code", "said", "noted"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_is_said_kept_and_shown(
+    desk: Desk, breaks: Callable[[Desk], object], code: int, said: str, noted: str
+) -> None:
     """The exit code, the words and the hint; `show` and the reminder have them."""
-    desk.aws.deny("CreateAccessKey")
+    breaks(desk)
     done = desk.run(*ONCE)
-    assert done.code == 5
-    assert "iam:CreateAccessKey" in done.err
+    assert (done.code, said in done.err) == (code, True)
     settled = kept(desk)["settled"]
     assert isinstance(settled, dict)
-    assert settled["code"] == 5
-    assert "iam:CreateAccessKey" in settled["message"]
-    assert "failed: " in desk.run("schedule", "show").out
-
-
-def test_a_command_that_fails_afterwards_is_named(desk: Desk) -> None:
-    """The key is replaced; what did not follow is what `show` tells."""
-    desk.settings("[after_rotate]\n[[teller]]\ncommand = /bin/false\n")
-    done = desk.run(*ONCE)
-    assert (done.code, "teller" in done.err) == (1, True)
-    assert "command teller from [after_rotate] failed for key" in desk.run("schedule", "show").out
-
-
-def test_a_broken_setting_is_a_failure_too(desk: Desk) -> None:
-    """What goes wrong before any key is looked at is noted as well."""
-    desk.settings("max_age = soon\n")
-    assert desk.run(*ONCE).code == 2
-    assert "max_age" in str(kept(desk)["settled"])
+    assert (settled["code"], noted in settled["message"]) == (code, True)
+    desk.settings("")
+    assert f"failed: {settled['message']}" in desk.run("schedule", "show").out
 
 
 def test_daily_runs_once_a_day(desk: Desk) -> None:
@@ -287,14 +278,6 @@ def test_a_file_that_makes_no_sense_is_written_anew(desk: Desk, content: bytes) 
     assert kept(desk)["version"] == 1
 
 
-def test_no_secret_is_in_what_is_kept(desk: Desk, old: Credentials) -> None:
-    """Neither the old secret nor the new one."""
-    desk.run(*ONCE)
-    text = (desk.state / "schedule.json").read_text()
-    for key in desk.aws.keys("alice"):
-        assert desk.aws.pair(key.key_id).secret not in text
-
-
 @pytest.mark.parametrize("words", [[], ["status"], ["delete-key", "AKIA"]], ids=["nothing", "status", "delete-key"])
 def test_only_a_rotation_is_run(desk: Desk, words: list[str]) -> None:
     """The hidden command is for the scheduler alone."""
@@ -308,19 +291,25 @@ def test_only_a_rotation_is_run(desk: Desk, words: list[str]) -> None:
 def test_uninstall_leaves_nothing(desk: Desk, systemd: Box) -> None:
     """No unit, no folder, no state of its own; the second time it says so."""
     desk.run("status")
-    before = tree(desk.home)
+    before = set(desk.home.rglob("*"))
     assert desk.run("schedule", "install", "--yes").code == 0
     desk.run(*ONCE)
     (desk.state / "history.jsonl").unlink(missing_ok=True)
     done = desk.run("schedule", "uninstall")
     assert done.out == "Removed: a systemd user timer. Your keys are no longer rotated automatically.\n"
-    assert {path for path in tree(desk.home) - before if "/state/" not in path} == set()
+    assert {path for path in set(desk.home.rglob("*")) - before if "/state/" not in str(path)} == set()
     assert not (desk.state / "schedule.json").exists()
     assert desk.run("schedule", "uninstall").out == "No schedule was installed.\n"
 
 
 def test_uninstall_works_when_the_manager_is_gone(desk: Desk, systemd: Box) -> None:
-    """Files and the link that `enable` made go also where no systemd answers."""
+    """Files and the link that `enable` made go also where no systemd answers; other units and other timers stay."""
+    desk.run("schedule", "install", "--yes")
+    other = desk.home / ".config/systemd/user/other.timer"
+    other.write_text("[Timer]\n")
+    desk.run("schedule", "uninstall")
+    assert units(desk) == []
+    other.unlink()
     desk.run("schedule", "install", "--yes")
     wants = desk.home / ".config/systemd/user/timers.target.wants"
     wants.mkdir()
@@ -328,21 +317,6 @@ def test_uninstall_works_when_the_manager_is_gone(desk: Desk, systemd: Box) -> N
     systemd.set("broken")
     assert desk.run("schedule", "uninstall").code == 0
     assert not (desk.home / ".config").exists()
-
-
-def test_uninstall_spares_what_else_is_there(desk: Desk, systemd: Box) -> None:
-    """Other units and other timers stay."""
-    desk.run("schedule", "install", "--yes")
-    other = desk.home / ".config/systemd/user/other.timer"
-    other.write_text("[Timer]\n")
-    desk.run("schedule", "uninstall")
-    assert units(desk) == []
-    assert other.exists()
-
-
-def tree(folder: Path) -> set[str]:
-    """Every path under a folder."""
-    return {str(path) for path in folder.rglob("*")}
 
 
 def test_a_policy_that_wants_mfa_leaves_it_to_the_person(desk: Desk, old: Credentials) -> None:

@@ -77,22 +77,14 @@ def test_a_changed_line_takes_the_old_ones_place(desk: Desk, cron: Box) -> None:
 OTHERS = b"MAILTO=me\n5 4 * * * backup\n"
 
 
-def test_a_crontab_that_is_not_taken_is_as_before(desk: Desk, cron: Box) -> None:
-    """cron's program refuses: nothing has changed, and nothing is left beside."""
+@pytest.mark.parametrize(("how", "said"), [("unwilling", "can't install"), ("careless", "crontab rejects it")])
+def test_a_crontab_that_is_not_taken_is_as_before(desk: Desk, cron: Box, how: str, said: str) -> None:
+    """cron's program refuses, or says that all is well while reading back shows an empty crontab: the person's lines
+    are there, and nothing is left beside."""
     cron.crontab = OTHERS
-    cron.set("unwilling")
+    cron.set(how)
     done = desk.run("schedule", "install", "--yes")
-    assert (done.code, "can't install" in done.err) == (1, True)
-    assert cron.crontab == OTHERS
-    assert not list(desk.state.glob("crontab*"))
-
-
-def test_a_crontab_that_comes_out_empty_is_put_back(desk: Desk, cron: Box) -> None:
-    """cron's program says that all is well, and reading back shows an empty crontab: the person's lines return."""
-    cron.crontab = OTHERS
-    cron.set("careless")
-    done = desk.run("schedule", "install", "--yes")
-    assert (done.code, "crontab rejects it" in done.err) == (1, True)
+    assert (done.code, said in done.err) == (1, True)
     assert cron.crontab == OTHERS
     assert not list(desk.state.glob("crontab*"))
 

@@ -21,13 +21,18 @@ def ran(*codes: int, state: str) -> Runs | None:
 
 
 def test_the_form_of_the_file(tmp_path: Path) -> None:
-    """As the package's docstring has it: version, last, settled; times with their zone."""
-    ran(5, 75, state=str(tmp_path))
+    """As the package's docstring has it: version, last, settled; times with their zone. Forgotten it is gone, also when
+    there is nothing to forget."""
+    state = str(tmp_path)
+    ran(5, 75, state=state)
     assert json.loads((tmp_path / "schedule.json").read_text()) == {
         "version": 1,
         "last": {"at": "2026-11-21T10:30:00+00:00", "code": 75, "message": "run 1", "hint": "type this"},
         "settled": {"at": "2026-11-21T09:30:00+00:00", "code": 5, "message": "run 0", "hint": "type this"},
     }
+    for _ in range(2):
+        forget_runs(state)
+        assert load_runs(state) is None
 
 
 # Exit codes of the runs, oldest first, and which run the reminder speaks of.
@@ -68,11 +73,3 @@ DONE = {
 def test_whether_todays_run_is_over(tmp_path: Path, codes: tuple[int, ...], hours: int, expected: bool) -> None:
     """Once in twenty hours, so that a run a little late each day skips none."""
     assert is_done(ran(*codes, state=str(tmp_path)), NOW + timedelta(hours=hours)) is expected
-
-
-def test_forgotten_is_gone(tmp_path: Path) -> None:
-    """Also when there is nothing to forget."""
-    ran(0, state=str(tmp_path))
-    forget_runs(str(tmp_path))
-    forget_runs(str(tmp_path))
-    assert load_runs(str(tmp_path)) is None

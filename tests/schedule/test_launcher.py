@@ -21,33 +21,27 @@ def launcher(path: Path, target: Path | None = None) -> Path:
     return path
 
 
-def test_the_link_of_install_sh_and_not_the_environment_behind_it(tmp_path: Path) -> None:
-    """~/.local/bin/rotate-my-key, also where PATH does not have it."""
-    venv = tmp_path / ".local/share/rotate-my-key/venv-1.0-7-1"
-    link = launcher(tmp_path / ".local/bin/rotate-my-key", launcher(venv / "bin/rotate-my-key"))
-    assert find_program({}, str(tmp_path), str(venv)) == str(link)
-    assert find_program({"PATH": f"{venv}/bin:{link.parent}"}, str(tmp_path), str(venv)) == str(link)
+# The environment, the link to it (if there is one) and PATH, in a home in which another program lies in `other`.
+INSTALLED = {
+    "the link of install.sh where PATH does not have it": (".local/share/rotate-my-key/venv-1.0-7-1", ".local/bin", ""),
+    "that link and not the environment behind it": (
+        ".local/share/rotate-my-key/venv-1.0-7-1",
+        ".local/bin",
+        "{0}/.local/share/rotate-my-key/venv-1.0-7-1/bin:{0}/.local/bin",
+    ),
+    "the link of a prefix for all users": ("usr/local/lib/rotate-my-key/venv-1.0-7-1", "usr/local/bin", "/bin"),
+    "what this was typed to, with another installation in front": ("venv", ".local/bin", "{0}/other"),
+    "the launcher of an environment that stays, as of pipx and uv": ("venv", "", ".:bin"),
+}
 
 
-def test_the_link_of_a_prefix(tmp_path: Path) -> None:
-    """PREFIX/bin/rotate-my-key, for all users."""
-    venv = tmp_path / "usr/local/lib/rotate-my-key/venv-1.0-7-1"
-    link = launcher(tmp_path / "usr/local/bin/rotate-my-key", launcher(venv / "bin/rotate-my-key"))
-    assert find_program({"PATH": "/bin"}, str(tmp_path / "home"), str(venv)) == str(link)
-
-
-def test_another_installation_in_front_does_not_count(tmp_path: Path) -> None:
-    """What is scheduled is what `schedule install` was typed to."""
-    venv = tmp_path / "venv"
-    other = launcher(tmp_path / "other/rotate-my-key")
-    link = launcher(tmp_path / ".local/bin/rotate-my-key", launcher(venv / "bin/rotate-my-key"))
-    assert find_program({"PATH": str(other.parent)}, str(tmp_path), str(venv)) == str(link)
-
-
-def test_an_environment_that_stays(tmp_path: Path) -> None:
-    """pipx and uv without a link, or a venv of one's own: its own launcher."""
-    own = launcher(tmp_path / "venv/bin/rotate-my-key")
-    assert find_program({"PATH": ".:bin"}, str(tmp_path), str(tmp_path / "venv")) == str(own)
+@pytest.mark.parametrize(("venv", "link", "path"), INSTALLED.values(), ids=INSTALLED.keys())
+def test_what_is_scheduled_is(tmp_path: Path, venv: str, link: str, path: str) -> None:
+    """An absolute path that stays."""
+    launcher(tmp_path / "other/rotate-my-key")
+    own = launcher(tmp_path / venv / "bin/rotate-my-key")
+    expected = launcher(tmp_path / link / "rotate-my-key", own) if link else own
+    assert find_program({"PATH": path.format(tmp_path)}, str(tmp_path), str(tmp_path / venv)) == str(expected)
 
 
 def test_a_program_that_was_not_installed_cannot_be_scheduled(tmp_path: Path) -> None:
