@@ -49,15 +49,9 @@ def accounts() -> list[FakeDirectory]:
     first, second = FakeDirectory("111111111111", "shop"), FakeDirectory("222222222222")
     used = LastUse(NOW - DAY, "s3", "eu-west-1")
     first.root_keys.append(AccessKey("AKIAROOT", "Active", NOW - 700 * DAY))
-    for name, age, status, use in (
-        ("fresh", 10, "Active", used),
-        ("due", 80, "Active", used),
-        ("overdue", 98, "Active", used),
-        ("off", 300, "Inactive", used),
-        ("svc-build", 400, "Active", used),
-    ):
+    for name, age in {"fresh": 10, "due": 80, "overdue": 98, "off": 300, "svc-build": 400}.items():
         first.user(name)
-        first.key(name, age, status, use)
+        first.key(name, age, "Inactive" if name == "off" else "Active", used)
     second.user("oldest", 500)
     second.user("unused", 50)
     return [first, second]
