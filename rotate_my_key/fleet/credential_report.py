@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from sys import intern
-from typing import NamedTuple
 
 from ..core.errors import Problem
 from ..core.model import LastUse
@@ -29,13 +28,6 @@ _SLOT = re.compile(r"access_key_\d+(?=_active$)")
 _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(?:user/.+|root)", re.DOTALL)
 
 
-class ReportEntry(NamedTuple):
-    """A row: the user with the keys that it tells of, and whether there are `more`, or older ones than it says."""
-
-    user: FleetUser
-    more: bool
-
-
 _NEEDED = (
     *("arn", "user_creation_time", "password_enabled", "password_last_used", "password_last_changed", "mfa_active"),
 )
@@ -43,8 +35,9 @@ _OF_A_SLOT = ("active", "last_rotated", "last_used_date", "last_used_region", "l
 _Row = Mapping[str, str]  # by column
 
 
-def entries(text: str, account: str) -> Iterator[ReportEntry]:
-    """Read a report of the account with this number. Raises Problem naming the line that cannot be read."""
+def entries(text: str, account: str) -> Iterator[tuple[FleetUser, bool]]:
+    """The users of a report of the account with this number, each with whether they have more keys than it tells of, or
+    older ones than it says. Raises Problem naming the line that cannot be read: no row is passed over."""
     rows = csv.reader((line[0] for line in _LINE.finditer(text)), strict=True)  # a StringIO would take 4 bytes a letter
     try:
         head = [name.strip() for name in next(rows, [])]
@@ -65,7 +58,7 @@ class _Bad(ValueError):
     """What is wrong with a row."""
 
 
-def _entry(row: _Row, slots: Sequence[str], account: str) -> ReportEntry:
+def _entry(row: _Row, slots: Sequence[str], account: str) -> tuple[FleetUser, bool]:
     arn = row["arn"]
     match = _ARN.fullmatch(arn)
     if not match or match[1] != account:
@@ -83,7 +76,7 @@ def _entry(row: _Row, slots: Sequence[str], account: str) -> ReportEntry:
     )
     uses = ((key.created, key.last_use.at) for key in user.keys if key.active and key.last_use and key.last_use.at)
     older = any(used < created - _MINUTE for created, used in uses)  # AWS cuts uses to minutes
-    return ReportEntry(user, older or row.get("additional_credentials_info", "").strip() not in _NOTHING)
+    return user, older or row.get("additional_credentials_info", "").strip() not in _NOTHING
 
 
 def _key(slot: str, row: _Row, user_created: datetime | None) -> FleetKey | None:

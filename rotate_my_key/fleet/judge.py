@@ -366,12 +366,6 @@ class Row:
         return self.standing in (Status.ROOT, Status.OVERDUE, Status.DUE) or self.unused
 
     @property
-    def listed(self) -> bool:
-        """Whether it is in a report that has not every key: each key that fails the benchmark is, so that its figures
-        can be counted there."""
-        return self.attention or bool(self.fails)
-
-    @property
     def kind(self) -> str:
         """The word for what it is: an unused key that is fresh is `unused`."""
         return "unused" if self.standing is Status.FRESH and self.unused else self.standing.value

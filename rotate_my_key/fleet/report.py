@@ -171,8 +171,9 @@ class KeyReport:
 
     @property
     def listed(self) -> Sequence[Row]:
-        """The keys that somebody should do something about, and those that fail the benchmark."""
-        return [row for row in self.rows if row.listed]
+        """The keys that somebody should do something about, and those that fail the benchmark, for its figures can be
+        counted here."""
+        return [row for row in self.rows if row.attention or row.fails]
 
     @property
     def code(self) -> int:

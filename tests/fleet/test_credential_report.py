@@ -36,7 +36,7 @@ def row(
 
 def read(*rows: str, head: str = HEAD) -> list[FleetUser]:
     """The users of a report."""
-    return [entry.user for entry in entries(f"{head}\n{''.join(rows)}", ACCOUNT)]
+    return [user for user, _ in entries(f"{head}\n{''.join(rows)}", ACCOUNT)]
 
 
 def at(text: str) -> datetime:
@@ -97,7 +97,7 @@ def test_a_slot(case: str) -> None:
 def test_more_keys_than_slots(said: str, more: bool) -> None:
     """The column that AWS added for it says so."""
     text = f"{HEAD},additional_credentials_info\n{row().strip()},{said}\n"
-    assert [entry.more for entry in entries(text, ACCOUNT)] == [more]
+    assert [has_more for _, has_more in entries(text, ACCOUNT)] == [more]
 
 
 def test_columns_in_another_order_and_new_ones() -> None:
