@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -36,14 +36,8 @@ from ...settings.fleet import FleetSettings, Who
 from ...settings.fleet_ini import PRESETS, load, with_preset
 from ..app import App, option_words
 
-if TYPE_CHECKING:
-    from ...profiles.file import ProfilePaths
-
 Names = tuple[str, ...]  # of an option that may be given several times
 _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
-
-
-again = App.again
 
 
 def fleet(app: App, command: str, *words: str) -> Hint:
@@ -79,7 +73,7 @@ def stoppable(app: App, what: str = "the next run finds what was begun") -> Iter
         yield
     except (KeyboardInterrupt, click.Abort):
         app.complain("")
-        raise Interrupted(f"stopped ({what})", again(app)) from None
+        raise Interrupted(f"stopped ({what})", app.again()) from None
 
 
 _SESSION = 12 * 3600  # seconds that an MFA session lasts: a run over hundreds of accounts is not to ask twice
@@ -93,7 +87,7 @@ def alone(app: App, wait: float = 180.0) -> None:
     try:
         click.get_current_context().with_resource(lock)
     except TryLater as problem:
-        raise TryLater(problem.message, again(app)) from None
+        raise TryLater(problem.message, app.again()) from None
 
 
 def check_accounts(numbers: Iterable[str]) -> None:
@@ -155,11 +149,12 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
     from ..talk import Person  # what rotating is made of is loaded where it is needed alone: here and below
 
     person = Person(app, lambda: None)
+    files = app.paths.credentials, app.paths.config, app.paths.home
     signs = str(app.flags.get("auth_profile") or "") or None
     for named in filter(None, (profile, signs)):
-        from ...profiles.file import Profiles
+        from ...profiles.file import ProfilePaths, Profiles
 
-        known = list(Profiles(_files(app)).merged)
+        known = list(Profiles(ProfilePaths(*files)).merged)
         if named in known:
             continue
         near = nearest(named, known)
@@ -169,10 +164,11 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
     auth = signs or profile or ""
 
     def serials() -> list[Serial]:
+        from ...profiles.file import ProfilePaths
         from ...profiles.which import named_profile
         from ..wiring import mfa_serials
 
-        return mfa_serials(_files(app), auth or named_profile(app.env)[0], app.settings)
+        return mfa_serials(ProfilePaths(*files), auth or named_profile(app.env)[0], app.settings)
 
     return FleetSigner(
         profile=profile or signs,
@@ -181,12 +177,6 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
         sessions=MfaSessions(person, _SESSION),
         serials=serials,
     )
-
-
-def _files(app: App) -> ProfilePaths:
-    from ...profiles.file import ProfilePaths
-
-    return ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
 
 
 def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:

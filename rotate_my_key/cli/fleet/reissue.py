@@ -28,7 +28,7 @@ from ...fleet.reissue import HandoverResult, OldKeyEnd, ReissueContext, ReissueP
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import Names, again, agreed, close, fleet, open_fleet, problem_json, warn
+from .common import Names, agreed, close, fleet, open_fleet, problem_json, warn
 
 
 def reissue(app: App, *, user: str | None, sweep: bool, **options: Any) -> int:
@@ -94,7 +94,7 @@ class _Command:
                 raise self._elsewhere(user, account.number, problem) from None
             except NeedsPerson as problem:
                 if problem.hint.endswith("--replace-inactive"):
-                    problem.hint = again(self._app, "--replace-inactive")
+                    problem.hint = self._app.again("--replace-inactive")
                 raise
 
     def _elsewhere(self, user: str, here: str, problem: Problem) -> Problem:
@@ -103,7 +103,7 @@ class _Command:
         found = [each for each, has in there.items() if has]
         said = f"there is no user {user} in {here}"
         if found:
-            hint = again(self._app, "--account", found[0] if len(found) == 1 else "NUMBER", but=("account",))
+            hint = self._app.again("--account", found[0] if len(found) == 1 else "NUMBER", but=("account",))
             return Gone(f"{said}, but there is one in {join(found)}", hint)
         if not there and self._options["account"]:
             return problem
@@ -111,7 +111,7 @@ class _Command:
         unknown = f" ({missed} of them could not be checked)" if missed else ""
         if there:
             said = f"{said}, nor in any of {number(len(there), 'other account')}{unknown}"
-        return Gone(said, again(self._app, "--account", "NUMBER", but=("account",)))
+        return Gone(said, self._app.again("--account", "NUMBER", but=("account",)))
 
     def _write_link(self, handed: HandoverResult) -> None:
         """A link is a secret: it goes into a file of its own, and nowhere else."""

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet import fleet_options
-from rotate_my_key.cli.fleet.common import again, fleet
+from rotate_my_key.cli.fleet.common import fleet
 from tests.fleet.enforce.conftest import RULES, Firm
 
 
@@ -171,8 +171,8 @@ def test_ctrl_c_while_keys_are_switched_off(ready: Firm) -> None:
 @click.pass_obj
 def command(app: App, /, **values: Any) -> None:
     """Prints the three hints."""
-    click.echo(again(app, "--yes"))
-    click.echo(again(app, "--undo", but=("why", "yes")))
+    click.echo(app.again("--yes"))
+    click.echo(app.again("--undo", but=("why", "yes")))
     click.echo(fleet(app, "enforce"))
 
 
