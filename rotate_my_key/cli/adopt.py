@@ -85,7 +85,9 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     results = adopting.store(delivery.mark if delivery else Mark())
     if delivery:
         delivery.remove(name)
-        adopting.removed()
+        handed = rotate.wiring.handed
+        if pair.key_id in handed.ids():  # no later run removes it any more: another key may wait there by then
+            handed.mark(pair.key_id, handed.read(pair.key_id)._replace(delivery="", signer=""))
     results += adopting.rotate(results)
     if not delivery and not exit_code(results):
         _file_can_go(app, source)
@@ -264,12 +266,6 @@ class _Adopting:
 
     # Afterwards
 
-    def removed(self) -> None:
-        """What was delivered is not to be removed by a later run any more: another key may wait there by then."""
-        handed, key_id = self._wiring.handed, self._pair.key_id
-        if key_id in handed.ids():
-            handed.mark(key_id, handed.read(key_id)._replace(delivery="", signer=""))
-
     def rotate(self, stored: list[Result]) -> list[Result]:
         """Replace it at once, if it may be and there is room."""
         for result in stored:
@@ -333,16 +329,16 @@ def _asked(app: App) -> Credentials | str:
         return typed
     if keys := keys_in(typed):  # both were pasted, in one line
         return _checked(*keys[0])
-    key_id = _value(typed, 1)
+
+    def value(text: str, group: int) -> str:
+        """What was typed, without a name before it (`aws_access_key_id = `)."""
+        found = _NAMED.search(text)
+        return found[group] if found and found[group] else text
+
+    key_id = value(typed, 1)
     check_id(key_id)
     app.complain(f"Access key ID: {key_id}")  # it is no secret, and a typing error can be seen
-    return _checked(key_id, _value(app.ask("Secret access key (hidden)", hide_input=True).strip(), 2))
-
-
-def _value(typed: str, group: int) -> str:
-    """What was typed, without a name before it (`aws_access_key_id = `)."""
-    found = _NAMED.search(typed)
-    return found[group] if found and found[group] else typed
+    return _checked(key_id, value(app.ask("Secret access key (hidden)", hide_input=True).strip(), 2))
 
 
 def keys_in(text: str) -> tuple[tuple[str, str], ...]:

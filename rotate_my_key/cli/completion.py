@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -87,7 +87,7 @@ class _Completing(click.Group):
             "hook": _Offered(partial(_hooks, app)),
             "key_id": _Offered(partial(_key_ids, app)),
         }
-        self._profile = partial(_Profile, app, quotes=shell != "bash")
+        self._profile = partial(_profiles, app, shell != "bash")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return self._program.list_commands(ctx)
@@ -102,7 +102,8 @@ class _Completing(click.Group):
     def _teach(self, command: click.Command) -> None:
         for param in command.params:
             if param.name in _PROFILES:
-                param.type = self._profile(every=command.name in _OF_ANY or param.name == "auth_profile")
+                every = command.name in _OF_ANY or param.name == "auth_profile"
+                param.type = _Offered(partial(self._profile, every))
             elif command.name in ("get", "set") and param.name == "name":
                 param.type = self._types["setting"]
             elif param.name in self._types:
@@ -130,19 +131,6 @@ class _Completing(click.Group):
         return list({item.value: item for item in items}.values())
 
 
-class _Profile(click.types.StringParamType):
-    """A profile's name. bash puts in what it is given, so without `quotes` only plain words are offered; `every`: also
-    profiles that have no key to rotate."""
-
-    def __init__(self, app: App, *, quotes: bool, every: bool) -> None:
-        self._app, self._quotes, self._every = app, quotes, every
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        found = dict.fromkeys(name for name, has_key in _profiles(self._app) if self._every or has_key)
-        names = (name for name in found if name.startswith(incomplete) and name.isprintable())
-        return [CompletionItem(name) for name in names if self._quotes or _PLAIN.fullmatch(name)]
-
-
 class _Offered(click.types.StringParamType):
     """One of the names that `offer` gives, each with what it means."""
 
@@ -151,6 +139,27 @@ class _Offered(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(name, help=text) for name, text in self._offer().items() if name.startswith(incomplete)]
+
+
+def _profiles(app: App, quotes: bool, every: bool) -> dict[str, str | None]:
+    """As botocore names them. bash puts in what it is given, so without `quotes` only plain words are offered; `every`:
+    also profiles that have no key to rotate. A file that cannot be read offers nothing."""
+    from ..files.regular import read_regular
+    from ..profiles.file import Ini, config_profile
+
+    found: dict[str, str | None] = {}
+    for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
+        try:
+            ini = Ini(read_regular(path), path) if path else None
+        except Problem:
+            continue
+        for section, options in ini.sections.items() if ini else ():
+            name = config_profile(section) if is_config else section
+            process = ini.value(options["credential_process"]) if ini and "credential_process" in options else ""
+            has_key = "aws_access_key_id" in options or " credentials --profile " in process
+            if name and (every or has_key) and name.isprintable() and (quotes or _PLAIN.fullmatch(name)):
+                found[name] = None
+    return found
 
 
 def _settings() -> dict[str, str | None]:
@@ -238,20 +247,3 @@ def _source(shell: str) -> str:
     if shell == "zsh":  # where the start-up file has not set completion up itself
         source = f"(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i; }}\n{source}"
     return source
-
-
-def _profiles(app: App) -> Iterator[tuple[str, bool]]:
-    """As botocore names them, and whether there is a key to rotate. A file that cannot be read offers nothing."""
-    from ..files.regular import read_regular
-    from ..profiles.file import Ini, config_profile
-
-    for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
-        try:
-            ini = Ini(read_regular(path), path) if path else None
-        except Problem:
-            continue
-        for section, options in ini.sections.items() if ini else ():
-            name = config_profile(section) if is_config else section
-            process = ini.value(options["credential_process"]) if ini and "credential_process" in options else ""
-            if name:
-                yield name, "aws_access_key_id" in options or " credentials --profile " in process

@@ -12,7 +12,7 @@ from ..rotation.run import Result, Run
 from ..rotation.unfinished import unfinished
 from . import show
 from .app import App
-from .talk import Narrator, TerminalConsent
+from .talk import Narrator, Talk
 from .wiring import Wiring
 
 
@@ -74,7 +74,7 @@ def _finish_first(app: App, wiring: Wiring) -> list[Result]:
         run = Run(
             wiring.here,
             RotateOptions(app.settings.policy),
-            TerminalConsent(app, wiring.copies, yes=True),
+            Talk(app, wiring.copies, yes=True, out=app.say),
             wiring.lock,
             wiring.account_for,
             lambda note: Narrator(app, note.places[0].profile if note.places else ""),

@@ -27,7 +27,7 @@ from ..rotation.unfinished import unfinished
 from ..settings import Settings
 from . import reminder, show
 from .app import App
-from .talk import Narrator, Teller, TerminalConsent
+from .talk import Narrator, Talk
 from .wiring import Wiring
 
 
@@ -100,8 +100,10 @@ class Rotate:
         self.wiring = wiring = Wiring.of(app)
         self._names: Sequence[str | None] = typed.profiles or (None,)
         self._several = typed.all_keys or len(typed.profiles) > 1
-        self._teller = Teller(app, self._out, wiring.copies, self._foreign, self._others, several=self._several)
-        self.tell, self.json = self._teller.tell, self._teller.json
+        self._talk = Talk(
+            app, wiring.copies, typed.yes, self._out, self._foreign, self._others, self._looked, self._several
+        )
+        self.tell, self.json = self._talk.tell, self._talk.json
         self._narrators: list[Narrator] = []
         self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
@@ -112,9 +114,6 @@ class Rotate:
             settings.overlap_most,
             timedelta(0) if typed.old_active else settings.keep_old,
             young,
-        )
-        self._consent = TerminalConsent(
-            app, wiring.copies, typed.yes, self._foreign, self._others, self._looked, self._several
         )
 
     @classmethod
@@ -175,7 +174,7 @@ class Rotate:
 
     def _settled_first(self, run: Run, chosen: Sequence[Job]) -> list[Result]:
         """What earlier runs began is finished, and told, before anything is asked."""
-        self._told = run.settle() if self._consent.asks else []
+        self._told = run.settle() if self._talk.asks else []
         for result in self._told:
             self.tell(result)
         known = {result.key_id for result in self._told}
@@ -198,7 +197,7 @@ class Rotate:
         return Run(
             wiring.here,
             self._options,
-            self._consent,
+            self._talk,
             wiring.lock,
             wiring.account_for,
             self._narrator_for,
@@ -241,10 +240,10 @@ class Rotate:
             if result.outcome and result.plan:
                 if result.outcome.steps:
                     self.wiring.copies.look([result.plan.pair])
-                self._teller.dry(result, result.plan)
+                self._talk.dry(result, result.plan)
         results = [*problems, *seen]
         for result in results:
-            self._teller.problem(result)
+            self._talk.problem(result)
         self._looked([each.plan for each in seen if each.plan and each.key_id in self._before])
         return results
 

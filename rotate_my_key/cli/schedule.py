@@ -202,12 +202,11 @@ def _refused(app: App, keys: Sequence[Key], *, yes: bool) -> list[Key]:
     for key in keys:
         app.say(f"  {policy.join(key.profiles):{width}}  {mask(key.key_id)}  {key.known}".rstrip())
     app.say(_SHARED)
-    question = "Rotate {} ({}) without asking?"
-    return [
-        key
-        for key in keys
-        if not yes and not app.confirm(question.format(mask(key.key_id), policy.join(key.profiles)), default=True)
-    ]
+
+    def agreed(key: Key) -> bool:
+        return app.confirm(f"Rotate {mask(key.key_id)} ({policy.join(key.profiles)}) without asking?", default=True)
+
+    return [key for key in keys if not yes and not agreed(key)]
 
 
 def _exclude(app: App, names: Sequence[str]) -> None:

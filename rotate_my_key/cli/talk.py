@@ -35,13 +35,15 @@ _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a serv
 
 
 @dataclass(eq=False)
-class TerminalConsent:
-    """Asks the person. `yes` is --yes; `foreign` names endpoints that are not AWS's, `others` gives a key's last use by
-    anything but this program; `looked` is told of the keys before the question; of `several` keys each has one line."""
+class Talk:
+    """Asks the person, and tells them what came of it. `yes` is --yes; `out` takes results; `foreign` names endpoints
+    that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the keys
+    before the question; of `several` keys each has one line, which says what it is about."""
 
     app: App
     copies: OtherCopies
     yes: bool
+    out: Callable[[str], None]
     foreign: Callable[[RotationPlan], Sequence[str]] = lambda _: ()
     others: Callable[[RotationPlan], Row | None] = lambda _: None
     looked: Callable[[Sequence[RotationPlan]], None] = lambda _: None
@@ -118,6 +120,57 @@ class TerminalConsent:
         )
         return self.app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False)
 
+    # What came of it
+
+    def tell(self, result: Result) -> None:
+        """What came of one key."""
+        if result.problem:
+            return self.problem(result)
+        earlier = result.plan is None and result.outcome and result.outcome.ending is not Ending.REPLACED
+        now = datetime.now(UTC)
+        if earlier:
+            text = show.settled_line(result)
+            return self.app.say(text) if text else None
+        if result.outcome and (kept := show.kept_line(result.outcome, now)):
+            self.app.say(f"{self._prefix(result) or '  '}{kept}")
+        text = show.result_line(result, self.app.settings.policy, now)
+        if text.startswith("Done"):
+            text = self.app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
+        return self.out(f"{self._prefix(result)}{text}")
+
+    def problem(self, result: Result) -> None:
+        """What is wrong with one key, and what to type; nothing if nothing is."""
+        if not result.problem:
+            return None
+        if isinstance(result.problem, Declined):
+            return self.app.say(f"{self._prefix(result)}{show.CANCELLED}")
+        about = next(iter(result.profiles), "") if self.several else ""
+        return self.app.show_problem(result.problem, self._prefix(result), about)
+
+    def dry(self, result: Result, plan: RotationPlan) -> None:
+        """The steps that would be taken."""
+        for line in show.header(plan, self.app.settings.policy, self.others(plan), self.foreign(plan)):
+            self.app.say(line)
+        steps = result.outcome.steps if result.outcome else ()
+        lines = show.foreseen(steps, plan, self.app.show_path)
+        for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
+            self.out(line)
+        copies = self.copies
+        for line in foreseen(copies.found(result.key_id), self.app.show_path, wanted=copies.wanted):
+            self.out(line)
+
+    def json(self, results: Sequence[Result]) -> dict[str, Any]:
+        """What came of the keys, and of other files that hold them."""
+        copies = self.copies
+        keys = [
+            {**show.result_json(result, self.app.settings.policy), "copies": copies.json(result.key_id)}
+            for result in results
+        ]
+        return {"keys": keys, "update_copies": copies.wanted}
+
+    def _prefix(self, result: Result) -> str:
+        return f"{join(result.profiles)}: " if self.several and result.profiles else ""
+
 
 class Narrator:
     """One key's progress. `prefix` tells keys apart where several are rotated side by side: their steps are for -v.
@@ -181,68 +234,6 @@ class Narrator:
             say(self._title)
             self._title = ""
         say(f"{self._prefix}{text}")
-
-
-@dataclass(eq=False)
-class Teller:
-    """`out` takes results; with `several` keys each line says which it is about; `foreign` and `others` as
-    TerminalConsent has them."""
-
-    app: App
-    out: Callable[[str], None]
-    copies: OtherCopies
-    foreign: Callable[[RotationPlan], Sequence[str]]
-    others: Callable[[RotationPlan], Row | None]
-    several: bool
-
-    def tell(self, result: Result) -> None:
-        """What came of one key."""
-        if result.problem:
-            return self.problem(result)
-        earlier = result.plan is None and result.outcome and result.outcome.ending is not Ending.REPLACED
-        now = datetime.now(UTC)
-        if earlier:
-            text = show.settled_line(result)
-            return self.app.say(text) if text else None
-        if result.outcome and (kept := show.kept_line(result.outcome, now)):
-            self.app.say(f"{self._prefix(result) or '  '}{kept}")
-        text = show.result_line(result, self.app.settings.policy, now)
-        if text.startswith("Done"):
-            text = self.app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
-        return self.out(f"{self._prefix(result)}{text}")
-
-    def problem(self, result: Result) -> None:
-        """What is wrong with one key, and what to type; nothing if nothing is."""
-        if not result.problem:
-            return None
-        if isinstance(result.problem, Declined):
-            return self.app.say(f"{self._prefix(result)}{show.CANCELLED}")
-        about = next(iter(result.profiles), "") if self.several else ""
-        return self.app.show_problem(result.problem, self._prefix(result), about)
-
-    def dry(self, result: Result, plan: RotationPlan) -> None:
-        """The steps that would be taken."""
-        for line in show.header(plan, self.app.settings.policy, self.others(plan), self.foreign(plan)):
-            self.app.say(line)
-        steps = result.outcome.steps if result.outcome else ()
-        lines = show.foreseen(steps, plan, self.app.show_path)
-        for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
-            self.out(line)
-        copies = self.copies
-        for line in foreseen(copies.found(result.key_id), self.app.show_path, wanted=copies.wanted):
-            self.out(line)
-
-    def json(self, results: Sequence[Result]) -> dict[str, Any]:
-        """What came of the keys, and of other files that hold them."""
-        copies = self.copies
-        keys = [
-            {**show.result_json(result, self.app.settings.policy), "copies": copies.json(result.key_id)}
-            for result in results
-        ]
-        return {"keys": keys, "update_copies": copies.wanted}
-
-    def _prefix(self, result: Result) -> str:
-        return f"{join(result.profiles)}: " if self.several and result.profiles else ""
 
 
 _NEXT = "wait for the device's next code (up to 30 s)"

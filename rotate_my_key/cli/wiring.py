@@ -219,13 +219,15 @@ class Wiring:
         )
 
     def _signing(self, profile: str | None) -> SigningStrategy:
-        from ..aws.signin import SigningStrategy
+        from ..aws.signin import AuthProfile, SigningStrategy
 
-        settings = self._app.settings
+        settings, name = self._app.settings, self._app.settings.auth_profile
+        if name and name not in self._auths:
+            self._auths[name] = AuthProfile(self.aws, name, lambda whose, serial: self.person.code(whose, serial, ""))
         return SigningStrategy(
             self.sessions,
             lambda: mfa_serials(self.files, profile or named_profile(self._app.env)[0], settings),
-            self._auth(settings.auth_profile) if settings.auth_profile else None,
+            self._auths[name] if name else None,
         )
 
     @cached_property
@@ -241,13 +243,6 @@ class Wiring:
         from ..aws.signin import MfaSessions
 
         return MfaSessions(self.person)
-
-    def _auth(self, name: str) -> AuthProfile:
-        from ..aws.signin import AuthProfile
-
-        if name not in self._auths:
-            self._auths[name] = AuthProfile(self.aws, name, lambda whose, serial: self.person.code(whose, serial, ""))
-        return self._auths[name]
 
     def account_for(self, note: Note) -> IamAccount:
         """The user that a note names, through the first of its profiles that is still there, or none."""

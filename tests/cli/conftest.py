@@ -23,23 +23,14 @@ from rotate_my_key.cli.main import run as run_program
 from rotate_my_key.core.model import Credentials
 from tests import hints, warm
 from tests.cli.terminal import Screen, Terminal
+from tests.laptop import Finished
 from tests.standin import StandIn
 
 OLD = timedelta(days=98)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Finished):
     """How a run ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def text(self) -> str:
-        """All that was said."""
-        return self.err + self.out
 
     @property
     def json(self) -> Any:

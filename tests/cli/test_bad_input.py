@@ -264,27 +264,22 @@ def test_an_encoding_that_botocore_does_not_read(desk: Desk, name: str, how: str
     assert file.is_symlink() and not list(desk.home.rglob("*.tmp"))
 
 
-def test_an_encoding_in_a_file_that_goes_while_the_question_waits(desk: Desk) -> None:
-    """No other program keeps writing it: the command goes on without it."""
-    desk.credentials.write_bytes(desk.credentials.read_text().encode("utf-16"))
-    terminal = desk.terminal("status", width=400)
-    terminal.until("[Y/n]")
-    desk.credentials.unlink()
-    terminal.type("\r")
-    screen = terminal.end()
-    assert "keeps writing" not in screen.text and "no profile" in screen.text, screen.text
-
-
-def test_an_encoding_in_a_file_that_cannot_be_replaced(desk: Desk) -> None:
-    """Written in place, a killed run would leave half of it: it stays as it is."""
+@pytest.mark.parametrize("goes", [True, False], ids=["it goes", "it has a second name"])
+def test_a_file_that_cannot_be_rewritten(desk: Desk, goes: bool) -> None:
+    """One that goes while the question waits no other program keeps writing: the command goes on without it. One that
+    cannot be replaced stays as it is: written in place, a killed run would leave half of it."""
     data = desk.credentials.read_text().encode("utf-16")
     desk.credentials.write_bytes(data)
-    (desk.home / "second-name").hardlink_to(desk.credentials)
     terminal = desk.terminal("status", width=400)
-    terminal.answer("[Y/n]", "\r")
+    terminal.until("[Y/n]")
+    desk.credentials.unlink() if goes else (desk.home / "second-name").hardlink_to(desk.credentials)
+    terminal.type("\r")
     screen = terminal.end()
-    assert (screen.code, desk.credentials.read_bytes()) == (1, data)
-    assert "can only be written in place" in screen.text
+    if goes:
+        assert "keeps writing" not in screen.text and "no profile" in screen.text, screen.text
+    else:
+        assert (screen.code, desk.credentials.read_bytes()) == (1, data)
+        assert "can only be written in place" in screen.text
 
 
 @pytest.mark.parametrize(
@@ -303,7 +298,8 @@ def test_a_hint_is_about_the_profile_that_was_typed(desk: Desk, typed: str, hint
 
 
 def test_a_hint_about_one_of_several_names_it(desk: Desk, make_key: Callable[..., Credentials]) -> None:
-    """Also in --json, and where the one that was typed is told of by the rotation itself."""
+    """Also in --json, and where the one that was typed is told of by the rotation itself; and `doctor -p bob` never
+    names a command for another one's key."""
     bob = make_key("bob")
     desk.profiles(bob=bob)
     desk.aws.demand_mfa()
@@ -314,13 +310,6 @@ def test_a_hint_about_one_of_several_names_it(desk: Desk, make_key: Callable[...
     assert [key["problem"]["hint"] for key in done.json["keys"]] == [hint.format("default"), hint.format("bob")]
     assert desk.run("rotate", "-p", "bob", "--yes").problem()[1] == hint.format("bob")
     assert desk.run("rotate", "--yes").problem()[1] == hint.replace(" -p {}", "")
-
-
-def test_a_remedy_is_about_the_profile_that_was_typed(desk: Desk, make_key: Callable[..., Credentials]) -> None:
-    """`doctor -p bob` never names a command for another one's key."""
-    desk.profiles(bob=make_key("bob"))
-    desk.aws.demand_mfa()
-    desk.aws.add_mfa("bob")
     told = desk.run("doctor", "-p", "bob", "--json").json["findings"]
     ours = [finding["remedy"] for finding in told if finding["remedy"].startswith("rotate-my-key")]
     assert ours and all(" -p bob" in remedy for remedy in ours), ours
