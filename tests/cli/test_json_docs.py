@@ -101,17 +101,12 @@ def test_status(desk: Desk, make_key: MakeKey) -> None:
     assert all(set(key) == names for value in values for key in value["keys"])
 
 
-def test_history(desk: Desk, make_key: MakeKey) -> None:
-    """Rotations and retired keys."""
-    desk.run("delete-key", make_key(days=300).key_id, "--yes")
-    desk.run("delete-key", next(iter(set(desk.ids()) - {desk.held()})), "--yes")
+def test_history_and_delete_key(desk: Desk, make_key: MakeKey) -> None:
+    """Rotations and retired keys, and what was done to one."""
+    second = make_key(days=300).key_id
+    compare("`delete-key --json`", *(desk.run("delete-key", second, "--yes", "--json").json for _ in range(2)))
     desk.run("rotate", "--yes")
     compare("`history --json`", desk.run("history", "--json").json)
-
-
-def test_delete_key(desk: Desk, make_key: MakeKey) -> None:
-    """What was done to the key."""
-    compare("`delete-key --json`", desk.run("delete-key", make_key().key_id, "--yes", "--json").json)
 
 
 @pytest.mark.parametrize("words", ["show", "get max_age", "get exclude", "path"])

@@ -28,13 +28,10 @@ def test_lines_break_between_words(width: int) -> None:
 
 
 def test_lines_are_indented_under_their_first_word() -> None:
-    """A further line stands two blanks to the right, or where the caller says."""
+    """A further line stands two blanks to the right, or where the caller says; without a terminal nothing is folded,
+    and a row is a line, for grep."""
     assert wrap("  one two three", 9) == "  one two\n    three"
     assert wrap("one two", 3, "....") == "one\n....two"
-
-
-def test_without_a_terminal_nothing_is_folded() -> None:
-    """A row is a line, for grep."""
     assert wrap(ERROR, 0) == ERROR
     assert table([("A", "B", "C"), ("aaa", "b", "")]) == ["A    B  C", "aaa  b"]
 
