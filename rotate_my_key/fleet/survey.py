@@ -137,11 +137,8 @@ def survey_accounts(
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, recalls, *answering)
     accounts = meant(accounts_of(organization, settings.accounts), settings)
     with Pool(workers) as pool:
-        looks = pool.map(
-            lambda each: _AccountLook(run, organization.directory(each)).request(),
-            accounts,
-            partial(progress, "asking for reports"),
-        )
+        asked = lambda each: _AccountLook(run, organization.directory(each)).request()  # noqa: E731
+        looks = pool.map(asked, accounts, partial(progress, "asking for reports"))
         pool.map(lambda look: look.collect(len(looks) > 1), looks, partial(progress, "collecting reports"))
         jobs = [(look, user) for look in looks if not look.problem for user, closely in look.users if closely]
         pool.map(lambda job: job[0].details(job[1]), jobs, partial(progress, "looking at users"))
@@ -261,9 +258,8 @@ class _AccountLook:
             return
         if self.source is SurveySource.REPORT:
             try:
-                text, self.at = self.run.reports.ask(
-                    lambda: fetch(self.directory, self.ready, asked_before, self.run.waiting)
-                )
+                wanted = partial(fetch, self.directory, self.ready, asked_before, self.run.waiting)
+                text, self.at = self.run.reports.ask(wanted)
                 for user, more in entries(text, self.directory.account.number):  # IAM lists no keys of root
                     if not self.run.meant(user):
                         continue
@@ -369,9 +365,8 @@ class _AccountLook:
         if problem := self.problem:
             return AccountSurvey(account, (), self.source, None, problem.message, notes, problem.code, problem.hint)
         notes = (*notes, *_unknown(self.source, details, troubles))
-        return AccountSurvey(
-            account, users, self.source, self.at, "", notes, first_code(each.code for each in troubles)
-        )
+        code = first_code(each.code for each in troubles)
+        return AccountSurvey(account, users, self.source, self.at, "", notes, code)
 
 
 def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
