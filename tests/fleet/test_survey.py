@@ -439,37 +439,26 @@ def _no_leftovers() -> Iterator[None]:
 # Accounts that do not answer
 
 
-class Hanging(FakeDirectory):
+def hanging(number: str, passed: list[float], verb: str) -> FakeDirectory:
     """Each call of a verb lets twenty seconds pass: a read timeout of ten, and the one try more."""
+    directory = FakeDirectory(number)
+    directory.broken = {"request_report": Throttled("throttled")} if verb == "users" else {}
 
-    def __init__(self, number: str, clock: Clock, verb: str) -> None:
-        super().__init__(number)
-        self._clock, self._verb = clock, verb
-        self.broken = {"request_report": Throttled("throttled")} if verb == "users" else {}
+    def call() -> None:
+        directory.calls[verb] += 1
+        passed.append(20)
+        raise TryLater("iam.amazonaws.com does not answer in time", "repeat the command later")
 
-    def _called(self, verb: str) -> None:
-        super()._called(verb)
-        if verb == self._verb:
-            self._clock.now += 20
-            raise TryLater("iam.amazonaws.com does not answer in time", "repeat the command later")
-
-
-class Clock:
-    """In seconds; only sleep and calls that hang move it."""
-
-    now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        """It passes."""
-        self.now += seconds
+    setattr(directory, verb, call)
+    return directory
 
 
-def hang(verb: str, accounts: int) -> tuple[list[AccountSurvey], list[Hanging], float]:
+def hang(verb: str, accounts: int) -> tuple[list[AccountSurvey], list[FakeDirectory], float]:
     """Survey accounts that do not answer, one after the other; gives the seconds that it took."""
-    clock = Clock()
-    found = [Hanging(f"{number:012d}", clock, verb) for number in range(accounts)]
-    waits = ReportWait(clock.sleep, lambda: clock.now)
-    return survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1), found, clock.now
+    passed: list[float] = []  # only pauses and calls that hang take time
+    found = [hanging(f"{number:012d}", passed, verb) for number in range(accounts)]
+    waits = ReportWait(passed.append, lambda: sum(passed))
+    return survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1), found, sum(passed)
 
 
 @pytest.mark.parametrize("verb", ["request_report", "report", "users"])
@@ -487,9 +476,9 @@ def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
 
 def test_one_answer_is_enough_to_go_on() -> None:
     """Accounts that hang here and there do not keep the others from being asked."""
-    clock = Clock()
+    passed: list[float] = []
     hangs = [(f"{number:012d}", number % 10) for number in range(60)]
-    found = [Hanging(number, clock, "report") if hanging else FakeDirectory(number) for number, hanging in hangs]
-    waits = ReportWait(clock.sleep, lambda: clock.now)
+    found = [hanging(number, passed, "report") if hung else FakeDirectory(number) for number, hung in hangs]
+    waits = ReportWait(passed.append, lambda: sum(passed))
     survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
     assert all(each.calls["report"] == 1 for each in found)
