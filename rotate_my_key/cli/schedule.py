@@ -175,11 +175,8 @@ def _keys(app: App) -> list[Key]:
     for left in found.problems:
         if left.problem:
             app.say(f"skipped: {policy.join(left.profiles)}: {left.problem.message}")
-    ids = [find().key_id for _, find in found.jobs]
-    return [
-        Key(tuple(names), key_id, _known(rows.get(key_id) or {}))
-        for key_id, (names, _) in zip(ids, found.jobs, strict=True)
-    ]
+    keys = [(names, find().key_id) for names, find in found.jobs]
+    return [Key(tuple(names), key_id, _known(rows.get(key_id) or {})) for names, key_id in keys]
 
 
 def _known(row: dict[str, Any]) -> str:
@@ -293,9 +290,8 @@ def _rotate(app: App, arguments: Sequence[str]) -> tuple[Attempt, list[str]]:
 
 def _overlap(app: App) -> Sequence[str]:
     """The schedule's own overlap, unless a setting says otherwise; jobs that were installed long ago have it too."""
-    return (
-        ("--overlap", jobs.OVERLAP) if settings.load(app.paths, app.env).origin["overlap"].source == "built-in" else ()
-    )
+    built_in = settings.load(app.paths, app.env).origin["overlap"].source == "built-in"
+    return ("--overlap", jobs.OVERLAP) if built_in else ()
 
 
 def _outcome(problem: Problem | Interrupted | None, results: Sequence[Result], code: int) -> tuple[str, str]:

@@ -93,6 +93,8 @@ def test_show_json(home: Home) -> None:
     ceiling = f"{home.paths.site_file} line 2"
     assert shown["settings"]["snooze"] == {"value": False, "source": "built-in", "asked": "yes", "ceiling": ceiling}
     assert shown["settings"]["max_age"]["value"] == "90d"
+    entry = {"name": "exclude", **shown["settings"]["exclude"]}  # of one: the same entry, with its name
+    assert json.loads(run(home, "get", "exclude", "--json")[0]) == {"version": 1, **entry}
 
 
 @pytest.mark.parametrize(
@@ -101,19 +103,6 @@ def test_show_json(home: Home) -> None:
 def test_get_prints_the_value_alone(home: Home, name: str, shown: str) -> None:
     """What a script can use, as it would be written in the file."""
     assert run(home, "get", name) == (shown + "\n", "")
-
-
-def test_get_json(home: Home) -> None:
-    """The same entry as in show, with its name."""
-    shown = json.loads(run(home, "get", "snooze", "--json")[0])
-    assert shown == {
-        "version": 1,
-        "name": "snooze",
-        "value": True,
-        "source": "built-in",
-        "asked": "yes",
-        "ceiling": None,
-    }
 
 
 NEAREST, EITHER = "there is no setting {}; did you mean max_age", "either a value or --unset"

@@ -69,8 +69,7 @@ def test_once_it_is_installed_the_next_command_is_status(desk: Desk, tmp_path: P
 def test_ctrl_c_says_nothing_of_real_keys(desk: Desk, at: str) -> None:
     """Nothing is left to finish, so nothing is to be typed; whether it comes before the question or during a step."""
     run = desk.terminal("demo")
-    run.until(at)
-    run.type("\x03")
+    run.answer(at, "\x03")
     done = run.end()
     assert done.code == 130
     assert done.lines[-1] == "Stopped. Everything in the demo was made up, and is gone."
@@ -78,12 +77,12 @@ def test_ctrl_c_says_nothing_of_real_keys(desk: Desk, at: str) -> None:
     assert "next run" not in done.text
 
 
-def test_in_a_terminal(desk: Desk) -> None:
-    """With colours for what changed, and without where they are not wanted."""
-    done = desk.shown("demo", "--fast")
+@pytest.mark.parametrize("wanted", [True, False])
+def test_colours_show_what_changed(desk: Desk, wanted: bool) -> None:
+    """In a terminal, and not where they are not wanted."""
+    done = desk.shown("demo", "--fast", NO_COLOR="" if wanted else "1")
     assert done.code == 0
-    assert "\x1b[32m+" in done.stream
-    assert "\x1b[32m+" not in desk.shown("demo", "--fast", NO_COLOR="1").stream
+    assert ("\x1b[32m+" in done.stream) is wanted
 
 
 @pytest.fixture
