@@ -17,22 +17,7 @@ from ..core.policy import day, mask
 from ..files.regular import read_regular
 from ..profiles.kinds import sections
 from ..profiles.which import PROFILE_VARIABLES, named_profile
-from ..rotation.incoming import (
-    Elsewhere,
-    Incoming,
-    Origin,
-    Placement,
-    Way,
-    cannot_rotate,
-    check_delivery,
-    check_unfinished,
-    elsewhere,
-    plan_incoming,
-    plan_takeover,
-    put,
-    sign_in,
-    take_over,
-)
+from ..rotation import incoming
 from ..rotation.ports import Ending
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
@@ -141,7 +126,7 @@ def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) 
     return exit_code([*results, *of_commands(told)])
 
 
-def _ask(app: App, old: Elsewhere | None, delivered: Delivered | None, *, yes: bool, named: bool) -> bool:
+def _ask(app: App, old: incoming.Elsewhere | None, delivered: Delivered | None, *, yes: bool, named: bool) -> bool:
     """The one question. A key that something has used since needs a yes that names it. Raises NeedsPerson."""
     if old is None or delivered is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
         return yes or app.confirm("Use this key?", default=True)
@@ -167,9 +152,9 @@ class _Adopting:
         _, _, self._account = holds(wiring, profile)
         with wiring.stop.on_interrupt(), app.waiting("checking your keys..."):
             if delivered:
-                check_delivery(pair, delivered.identity, self._account, wiring.waiter.pause)
+                incoming.check_delivery(pair, delivered.identity, self._account, wiring.waiter.pause)
             else:
-                sign_in(pair, self._account, wiring.waiter.pause)
+                incoming.sign_in(pair, self._account, wiring.waiter.pause)
             self._look: Look | None = None
             self._denied: Denied | None = None
             try:
@@ -179,19 +164,19 @@ class _Adopting:
                     raise
                 self._denied = problem
             self._plan = self._planned()
-            self.elsewhere: Elsewhere | None = None  # the old key that goes though no place here holds it
+            self.elsewhere: incoming.Elsewhere | None = None  # the old key that goes though no place here holds it
             if delivered and self._look:
-                self.elsewhere = elsewhere(delivered.replaces, self._look, self._account, wiring.here)
+                self.elsewhere = incoming.elsewhere(delivered.replaces, self._look, self._account, wiring.here)
 
-    def _planned(self) -> Placement:
+    def _planned(self) -> incoming.Placement:
         pairs, others, _ = holds(self._wiring, self._profile)
         if self._delivered:
             who, replaces = self._delivered.identity, self._delivered.replaces
-            key = Incoming(Origin.DELIVERY, self._pair, who, self._profile, replaces)
+            key = incoming.Incoming(incoming.Origin.DELIVERY, self._pair, who, self._profile, replaces)
         else:
             assert self._look is not None
-            key = Incoming(Origin.CONSOLE, self._pair, self._look.identity, self._profile)
-        return plan_incoming(key, pairs, others, self._account)
+            key = incoming.Incoming(incoming.Origin.CONSOLE, self._pair, self._look.identity, self._profile)
+        return incoming.plan_incoming(key, pairs, others, self._account)
 
     def introduce(self) -> None:
         """Who, which key, what becomes of the old one."""
@@ -227,7 +212,7 @@ class _Adopting:
         with wiring.stop.on_interrupt(), wiring.lock():
             if self._delivered:
                 self._plan = self._planned()
-                check_unfinished(unfinished(wiring.here, mend=True), pair, self._plan.old)
+                incoming.check_unfinished(unfinished(wiring.here, mend=True), pair, self._plan.old)
             if not self._denied:
                 old = self.elsewhere.key.key_id if self.elsewhere else ""
                 wiring.handed.mark(pair.key_id, mark._replace(replaces=old))
@@ -239,23 +224,25 @@ class _Adopting:
 
     def _put(self) -> list[Result]:
         app, file = self._app, self._app.paths.credentials
-        places = put(self._plan, file, self._wiring.here, self._wiring.warn)
-        if self._plan.way is Way.ADD:
+        places = incoming.put(self._plan, file, self._wiring.here, self._wiring.warn)
+        if self._plan.way is incoming.Way.ADD:
             app.say(f"  {app.show_path(file)}: added {self._profile}")
-        elif self._plan.way is Way.REPLACE:
+        elif self._plan.way is incoming.Way.REPLACE:
             app.say(f"  updated {show.names(places)}")
         return []
 
     def _take_over(self) -> list[Result]:
         wiring, app, old = self._wiring, self._app, self._plan.old
         assert old is not None and self._look is not None
-        plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here)
+        plan = incoming.plan_takeover(self._pair, old, self._look, self._account, wiring.here)
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))
         with closing(Narrator(app)) as narrator:
             for warning in plan.warnings:
                 narrator.warn(warning)
             try:
-                outcome = take_over(plan, self._account, wiring.here, narrator, app.settings.policy, wiring.waiter)
+                outcome = incoming.take_over(
+                    plan, self._account, wiring.here, narrator, app.settings.policy, wiring.waiter
+                )
                 return [Result(profiles, old.key_id, outcome)]
             except Problem as problem:
                 # The old key could not be given up, but the new one is where it belongs
@@ -287,7 +274,7 @@ class _Adopting:
     def end(self, results: list[Result], *, as_json: bool) -> int:
         """Tell what came of it; who may not make keys is not reminded of one that was delivered."""
         self._wiring.forget_handed()
-        if self._denied or (self._delivered and any(cannot_rotate(result.problem) for result in results)):
+        if self._denied or (self._delivered and any(incoming.cannot_rotate(result.problem) for result in results)):
             self._wiring.handed.clear(self._pair.key_id)
         return _end(self._app, self._rotate, results, as_json=as_json)
 

@@ -19,17 +19,7 @@ from ..core.policy import Past, mask
 from ..files import age
 from ..files.regular import read_regular
 from ..profiles.which import named_profile
-from ..rotation.incoming import (
-    Incoming,
-    Origin,
-    Placement,
-    Way,
-    check_unfinished,
-    plan_incoming,
-    prove_export,
-    put,
-    sign_in,
-)
+from ..rotation import incoming
 from ..rotation.unfinished import unfinished
 from ..state.transit import Exported, read_export, write_export
 from . import reminder, show
@@ -62,7 +52,7 @@ def export(app: App, *, profile: str | None, recipients: tuple[str, ...], output
             raise Problem(f"a rotation of key {mask(active.pair.key_id)} is unfinished", Hint())
     with app.waiting("checking your keys..."):
         try:
-            who = sign_in(active.pair, wiring.account(profile), wiring.waiter.pause)
+            who = incoming.sign_in(active.pair, wiring.account(profile), wiring.waiter.pause)
         except KeyRefused as problem:
             problem.hint = problem.hint or Hint("status")
             raise
@@ -125,31 +115,31 @@ def import_(app: App, *, file: str | None, profile: str | None, identity: str | 
         )
         return 0
     app.say(f"{who.user} in {who.account}, key {mask(key_id)} works")
-    if plan.way is Way.THERE:
+    if plan.way is incoming.Way.THERE:
         app.out(f"Nothing to do: profile {name} already has it.")
         return 0
     for path, names in show.by_file(places, app.show_path):
-        app.say(f"  {path}: {'added' if plan.way is Way.ADD else 'updated'} {names}")
+        app.say(f"  {path}: {'added' if plan.way is incoming.Way.ADD else 'updated'} {names}")
     app.out("Done. You can delete the export.")
     return 0
 
 
-def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[Placement, list[Place]]:
-    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile)
+def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[incoming.Placement, list[Place]]:
+    key = incoming.Incoming(incoming.Origin.EXPORT, exported.pair, exported.identity, profile)
     pairs, others, account = holds(wiring, profile)
     with app.waiting("checking your keys..."):
         try:
-            prove_export(key.pair, key.identity, account, wiring.waiter.pause)
+            incoming.prove_export(key.pair, key.identity, account, wiring.waiter.pause)
         except KeyRefused as problem:
             # China's and GovCloud's keys are known in their own regions only, and a new profile names none
             if key.identity.partition != "aws" and exported.region and not app.env.get("AWS_DEFAULT_REGION"):
                 problem.hint = f"AWS_DEFAULT_REGION={exported.region} rotate-my-key import FILE"
             raise
-        plan = plan_incoming(key, pairs, others, account)
-    check_unfinished(unfinished(wiring.here, mend=True), key.pair, plan.old)
-    places = put(plan, app.paths.credentials, wiring.here, wiring.warn)
+        plan = incoming.plan_incoming(key, pairs, others, account)
+    incoming.check_unfinished(unfinished(wiring.here, mend=True), key.pair, plan.old)
+    places = incoming.put(plan, app.paths.credentials, wiring.here, wiring.warn)
     wiring.handed.clear(key.pair.key_id)
-    if plan.way is not Way.THERE:
+    if plan.way is not incoming.Way.THERE:
         # A line of the history; that it cannot be written stops nothing
         who, new, old = plan.key.identity, plan.key.pair.key_id, plan.old.key_id if plan.old else ""
         where = tuple(sorted(f"{place.path} [{place.profile}]" for place in places))
