@@ -14,14 +14,8 @@ from functools import partial
 from typing import Any
 
 import click
-from click.shell_completion import (
-    CompletionItem,
-    FishComplete,
-    ShellComplete,
-    add_completion_class,
-    get_completion_class,
-    shell_complete,
-)
+from click import shell_completion as tab
+from click.shell_completion import CompletionItem
 
 from ..core.errors import Problem
 from .app import App
@@ -36,11 +30,11 @@ _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 def complete(program: click.Group, app: App, instruction: str) -> int:
     """Do what the shell asks for: `bash_source`, `bash_complete` and so on. Gives the exit code."""
     shell = instruction.partition("_")[0]
-    return shell_complete(_Completing(program, app, shell), {"obj": app}, "rotate-my-key", COMPLETE, instruction)
+    return tab.shell_complete(_Completing(program, app, shell), {"obj": app}, "rotate-my-key", COMPLETE, instruction)
 
 
-@add_completion_class
-class _PowerShell(ShellComplete):
+@tab.add_completion_class
+class _PowerShell(tab.ShellComplete):
     """click has none of its own: words and answers go line by line."""
 
     name = "powershell"
@@ -69,11 +63,11 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
         return f"{item.value}\t{item.help or ''}"
 
 
-@add_completion_class
-class _Fish(FishComplete):
+@tab.add_completion_class
+class _Fish(tab.FishComplete):
     """click's cuts what an offer means at its first comma."""
 
-    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
+    source_template = tab.FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
 
 
 class _Completing(click.Group):
@@ -241,7 +235,7 @@ def _script(app: App, shell: str) -> str:
 
 
 def _source(shell: str) -> str:
-    made = get_completion_class(shell)
+    made = tab.get_completion_class(shell)
     assert made is not None
     source = made(click.Group(), {}, "rotate-my-key", COMPLETE).source()
     if shell == "zsh":  # where the start-up file has not set completion up itself

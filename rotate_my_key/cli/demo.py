@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Interrupted, Problem
+from ..files.write import create_private
 from .app import App
 
 if TYPE_CHECKING:
@@ -60,10 +61,9 @@ def run(app: App, *, fast: bool) -> int:
     except KeyboardInterrupt:
         app.complain(_STOPPED)
         return Interrupted.code
-    if code == 0 and shutil.which("rotate-my-key", path=app.env.get("PATH")):
-        _say(app, "\nNow your own keys: rotate-my-key status")
-    elif code == 0:
-        _say(app, "\nTo install it: ./install.sh")
+    if code == 0:
+        there = shutil.which("rotate-my-key", path=app.env.get("PATH"))
+        _say(app, f"\n{'Now your own keys: rotate-my-key status' if there else 'To install it: ./install.sh'}")
     return code
 
 
@@ -94,9 +94,7 @@ def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
 
     before = _FILE.format(id=aws.pair.key_id, secret=aws.pair.secret)
     os.makedirs(os.path.dirname(path), 0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(before)
+    create_private(path, before.encode())
     _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
     app.out(before.replace(aws.pair.secret, "*" * 40), exact=True)
     _say(app, "$ rotate-my-key")
