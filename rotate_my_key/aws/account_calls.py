@@ -25,6 +25,7 @@ from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from .calls import (
     BUDGETS,
+    Answer,
     Calls,
     CredentialChain,
     RateLimiter,
@@ -35,6 +36,7 @@ from .calls import (
     always,
     in_utc,
     read_session,
+    signed,
 )
 from .client import Transport
 from .connections import is_own
@@ -57,11 +59,6 @@ _POLICIES = (
 # allowed", Secrets Manager; "The ciphertext refers to a customer master key that does not exist ...", SSM).
 _KMS = re.compile(r"^(Access to KMS|The ciphertext refers)")
 _KMS_ACTIONS = dict.fromkeys(("secretsmanager:PutSecretValue", "secretsmanager:CreateSecret"), "kms:GenerateDataKey")
-
-
-def passes(error: Exception) -> bool:
-    """Whether waiting may help at all: a quota of a day or of an account goes by the codes of throttling."""
-    return code_of(error) != "LimitExceededException" and not _is_daily(error)
 
 
 def _is_daily(error: Exception) -> bool:
@@ -114,7 +111,7 @@ class CallSite:
         if isinstance(error, ParamValidationError):  # its message quotes the values
             return Problem(f"invalid parameter for {sent.action}", "check the names in the settings")
         found = self._answered(error, sent.action) if isinstance(error, ClientError) else None
-        return found or self._reworded(translate(error, sent), sent, sent.action)
+        return found or self._reworded(translate(error, sent), sent)
 
     def _answered(self, error: ClientError, action: str) -> Problem | None:
         code, message = code_of(error), message_of(error)
@@ -148,9 +145,9 @@ class CallSite:
             return self._denied(Denied("", action=action), action)
         return None
 
-    def _reworded(self, problem: Problem, sent: FailedRequest, action: str) -> Problem:
+    def _reworded(self, problem: Problem, sent: FailedRequest) -> Problem:
         if isinstance(problem, Denied) and not problem.quarantined:
-            return self._denied(problem, action)
+            return self._denied(problem, sent.action)
         if isinstance(problem, KeyRefused):
             return KeyRefused(
                 f"AWS does not accept the credentials of {self.signer} (key {mask(sent.key_id)}){self._there}",
@@ -256,19 +253,16 @@ class Caller:
             in_session = self._user is not None and signed != own
             if signed not in (own, self.credentials()):  # another thread was here
                 return
-            if isinstance(problem, Denied):
-                self._denied(problem, own, in_session)
-            elif in_session and self._sessions:
+            if in_session and isinstance(problem, Denied):
+                raise Denied(f"{problem.message}, even with MFA", problem.hint, action=problem.action)
+            if in_session and self._sessions:
                 self._opened(self._sessions, own, signed)
-            else:
+            elif isinstance(problem, KeyRefused):
                 self._auth.replace(signed)
-
-    def _denied(self, problem: Denied, own: Credentials, in_session: bool) -> None:
-        if in_session:
-            raise Denied(f"{problem.message}, even with MFA", problem.hint, action=problem.action)
-        if own.token or not self._sessions or not self._sessions.may_help(problem, self.identity(), self._serials):
-            raise problem
-        self._opened(self._sessions, own, None)
+            elif self._sessions and not own.token and self._sessions.may_help(problem, self.identity(), self._serials):
+                self._opened(self._sessions, own, None)
+            else:
+                raise problem
 
     def _opened(
         self, sessions: MfaSessions, own: Credentials, bad: Credentials | None, *, denied: bool = True
@@ -301,8 +295,12 @@ class Role:
         params = {"RoleArn": self._arn, "RoleSessionName": _SESSION}
         if self._external_id:
             params["ExternalId"] = self._external_id
+
+        def read(answer: Answer) -> tuple[Credentials, datetime]:
+            return read_session(answer), in_utc(answer["Credentials"]["Expiration"])
+
         try:
-            return self._calls.call("sts:AssumeRole", _role_session, params)
+            return self._calls.call("sts:AssumeRole", read, params)
         except Denied as denied:
             raise Denied(
                 f"the role {self._arn} is not there, or may not be assumed by the caller",
@@ -321,15 +319,9 @@ class Role:
             self._made = None
 
 
-def _role_session(answer: Mapping[str, Any]) -> tuple[Credentials, datetime]:
-    """The credentials, and when they end."""
-    return read_session(answer), in_utc(answer["Credentials"]["Expiration"])
-
-
 T = TypeVar("T")
 
 THROTTLED = 60.0  # seconds; hundreds of users are read in a row, and IAM gives an account few calls a second
-_SIGNERS = 3  # how often one call is signed: as it is, with MFA or anew, and once more
 
 
 class Source(Protocol):
@@ -409,8 +401,7 @@ class AccountCalls:
         params: Mapping[str, Any],
         *,
         again: Wanted = always,
-        idle: float = float("inf"),
-        read_timeout: float | None = None,
+        **settings: Any,
     ) -> T:
         """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
         service = action.split(":")[0]
@@ -419,21 +410,13 @@ class AccountCalls:
         limiter = self._limiters.setdefault(service, RateLimiter(aws.sleep, aws.monotonic))
         calls = self._route.calls(self._where, self._transport, limiter)
 
-        def repeats(error: Exception) -> bool:
-            return again(error) and passes(error)
+        def wanted(error: Exception) -> bool:  # a quota of a day or of an account goes by the codes of throttling
+            return again(error) and code_of(error) != "LimitExceededException" and not _is_daily(error)
 
         def send(pair: Credentials) -> T:
-            return calls.call(
-                action, CredentialChain((pair,)), read, params, again=repeats, idle=idle, read_timeout=read_timeout
-            )
+            return calls.call(action, CredentialChain((pair,)), read, params, again=wanted, **settings)
 
-        for _ in range(_SIGNERS - 1):
-            pair = self._source.credentials()
-            try:
-                return send(pair)
-            except (Denied, KeyRefused) as problem:
-                self._source.another(problem, pair)
-        return send(self._source.credentials())
+        return signed(self._source.credentials, send, self._source.another)
 
     def pages(
         self, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str

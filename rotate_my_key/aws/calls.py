@@ -21,17 +21,17 @@ from typing import Any, Protocol, TypeVar
 
 from botocore import xform_name
 
-from ..core.errors import Problem, TryLater
+from ..core.errors import Denied, KeyRefused, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Identity, LastUse
 from .client import LONG, RequestContext, Transport, calling
 from .connections import Connection
-from .errors import FAILURES, FailedRequest, FailureKind, NotAws, is_certain, is_refusal, kind, translate
+from .errors import FAILURES, FailedRequest, FailureKind, NotAws, is_refusal, kind, translate
 
 Answer = Mapping[str, Any]
 T = TypeVar("T")
 Read = Callable[[Answer], T]
 
-_ARN = re.compile(r"arn:aws[\w-]*:(iam|sts)::(\d{12}):[!-~]+")
+_ARN = re.compile(r"arn:aws[\w-]*:(iam|sts)::\d{12}:[!-~]+")
 _KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM User Guide, "IAM identifiers": other letters are other things
 _KEY_IDS = re.compile(r"\w{16,128}")  # IAM API reference, `accessKeyIdType`
 _DAY = timedelta(days=1)
@@ -39,14 +39,10 @@ _DAY = timedelta(days=1)
 
 def read_identity(answer: Answer) -> Identity:
     """GetCallerIdentity."""
-    return _identity(answer["Account"], answer["Arn"])
-
-
-def _identity(account: str, arn: str) -> Identity:
-    found = _ARN.fullmatch(arn)
-    if found is None or found[2] != account:
+    arn = _matching(_ARN, answer["Arn"])
+    if arn.split(":")[4] != answer["Account"]:
         raise ValueError(arn)
-    return Identity(account, arn)
+    return Identity(answer["Account"], arn)
 
 
 def read_keys(answer: Answer, user: str | None, now: datetime) -> tuple[list[AccessKey], str | None]:
@@ -102,8 +98,7 @@ def read_owner(answer: Answer) -> str:
 
 def read_user_arn(answer: Answer) -> str:
     """GetUser."""
-    arn = str(answer["User"]["Arn"])
-    return _identity(arn.split(":")[4], arn).arn
+    return _matching(_ARN, answer["User"]["Arn"])
 
 
 def read_nothing(answer: Answer) -> None:
@@ -132,28 +127,6 @@ def in_utc(at: datetime) -> datetime:
     if not 2006 <= at.year < 2200:
         raise ValueError(at)
     return at
-
-
-class Attempts:
-    """`lost`: an attempt may have been carried out. `before_repeat` is called before the call goes out again."""
-
-    def __init__(self, before_repeat: Callable[[], None] = lambda: None) -> None:
-        self.lost = False
-        self._before_repeat = before_repeat
-
-    def if_certain(self, error: Exception) -> bool:
-        """For Calls.call's `again`: only where the call was certainly not carried out."""
-        certain = is_certain(error)
-        if certain:
-            self._before_repeat()
-        else:
-            self.lost = True
-        return certain
-
-    def always(self, error: Exception) -> bool:
-        """For Calls.call's `again`, where a second time does no harm."""
-        self.lost = self.lost or kind(error) in (FailureKind.FLAKY, FailureKind.BUSY)
-        return True
 
 
 _FIRST, _LONGEST = 0.05, 2.0  # seconds between two calls
@@ -371,6 +344,21 @@ class Calls:
         there = self.transport
         url, offset = there.url(action.split(":")[0]), there.aws.clock.offset
         return self._explain(error, FailedRequest(action, pair.key_id, url, there.region, offset))
+
+
+S = TypeVar("S")
+
+
+def signed(signer: Callable[[], S], send: Callable[[S], T], another: Callable[[Denied | KeyRefused, S], None]) -> T:
+    """What `send` gives with the signer in force; after a no with another one, twice at most: the keys or a session,
+    and one more session. `another` gives back if there is one, else it raises."""
+    for _ in range(2):
+        used = signer()
+        try:
+            return send(used)
+        except (Denied, KeyRefused) as problem:
+            another(problem, used)
+    return send(signer())
 
 
 class SignedCall(Protocol):

@@ -106,12 +106,6 @@ def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
         context["read_timeout"] = call.read_timeout
 
 
-def _presign_with_pair(request: Any, **_: Any) -> None:
-    """before-sign: a presigned URL is signed without a call."""
-    if _CALL.get(None) is not None:
-        _sign_with_pair(request.context)
-
-
 _REQUEST_IDS = ("x-amzn-RequestId", "x-amz-request-id")  # S3 has its own
 
 
@@ -411,7 +405,8 @@ class Aws:
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
             core.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
         core.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
-        core.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
+        # A presigned URL is signed without a call.
+        core.register("before-sign.s3", lambda request, **_: _sign_with_pair(request.context))  # type: ignore[arg-type]
         core.register("before-send", _send)  # type: ignore[arg-type]
         if wide not in self._models:
             self._models[wide] = Models(core.get_config_variable("data_path"), WIDE if wide else HOT)
@@ -437,11 +432,6 @@ class Aws:
                 core.set_config_variable("region", FALLBACK_REGION)
             more = {"mode": "standard", "total_max_attempts": 3}
             core.set_default_client_config(self.config.merge(Config(retries=more)))  # type: ignore[arg-type]
-            core.register("before-send", self._sender(tls))  # type: ignore[arg-type]
-            return core
-
-    def _sender(self, tls: Tls) -> Callable[..., AWSResponse]:
-        """before-send, for a session with clients of its own."""
         pools: dict[str, ConnectionPool] = {}
 
         def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -452,7 +442,8 @@ class Aws:
             with pools[host].borrow() as connection:
                 return connection.send(request)
 
-        return send
+        core.register("before-send", send)  # type: ignore[arg-type]
+        return core
 
     def _tls_of(self, core: CoreSession) -> Tls:
         """botocore/endpoint.py: AWS_CA_BUNDLE, the profile's, then REQUESTS_CA_BUNDLE, then its own CAs. An empty value

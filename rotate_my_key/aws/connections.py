@@ -24,7 +24,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -92,13 +92,12 @@ class Models(Loader):
 
     def list_available_services(self, type_name: str) -> list[str]:
         """Those that have this kind of data."""
-        return [service for service in self._services if self._has(service, type_name)]
-
-    def _has(self, service: str, type_name: str) -> bool:
-        try:
-            return bool(self.list_api_versions(service, type_name))
-        except DataNotFoundError:
-            return False
+        found = []
+        for service in self._services:
+            with suppress(DataNotFoundError):
+                self.list_api_versions(service, type_name)
+                found.append(service)
+        return found
 
 
 @cache
@@ -272,23 +271,16 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(_Counted(sock, self.fp.detach()))
 
 
-class _CountedConnection(AWSHTTPConnection):
-    response_class = _Response  # type: ignore[assignment]
+def _counting(pool: type[Any], connection: type[Any]) -> type[Any]:
+    """The same pool, whose connections count what they read."""
+    counted = type(connection.__name__, (connection,), {"response_class": _Response})
+    return type(pool.__name__, (pool,), {"ConnectionCls": counted})
 
 
-class _CountedTlsConnection(AWSHTTPSConnection):
-    response_class = _Response  # type: ignore[assignment]
-
-
-class _CountedPool(AWSHTTPConnectionPool):
-    ConnectionCls = _CountedConnection
-
-
-class _CountedTlsPool(AWSHTTPSConnectionPool):
-    ConnectionCls = _CountedTlsConnection
-
-
-_POOLS = {"http": _CountedPool, "https": _CountedTlsPool}
+_POOLS = {
+    "http": _counting(AWSHTTPConnectionPool, AWSHTTPConnection),
+    "https": _counting(AWSHTTPSConnectionPool, AWSHTTPSConnection),
+}
 
 
 CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host, and for TLS

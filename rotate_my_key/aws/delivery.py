@@ -28,15 +28,19 @@ from .client import FALLBACK_REGION, Aws, Transport, is_page
 from .connections import check_url
 from .errors import FAILURES, FailedRequest, NotAws, translate
 
-_SECRET, _PARAMETER = "secretsmanager:", "ssm:"
 
-
-class NamedSecrets:
-    """Secrets that settings name and never hold: `secretsmanager:NAME` or `ssm:NAME` (a SecureString). Safe to share
-    between threads."""
+class Service:
+    """One service in one region of one account. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
+
+
+_SECRET, _PARAMETER = "secretsmanager:", "ssm:"
+
+
+class NamedSecrets(Service):
+    """Secrets that settings name and never hold: `secretsmanager:NAME` or `ssm:NAME` (a SecureString)."""
 
     def secret(self, name: str) -> str:
         """The value. Raises Denied, Gone, TryLater, and WrongUsage for a parameter that is no SecureString, which
@@ -56,9 +60,12 @@ class NamedSecrets:
         return self._parameter(name.removeprefix(_PARAMETER))[1]
 
     def _parameter(self, name: str) -> tuple[str, str]:
+        def read(answer: Mapping[str, Any]) -> tuple[str, str]:
+            return str(answer["Parameter"]["Type"]), str(answer["Parameter"]["Value"])
+
         params = {"Name": name, "WithDecryption": True}
         with gone(f"there is no SSM parameter {name}", "aws ssm describe-parameters"):
-            return self._calls.at(_region_of(name)).call("ssm:GetParameter", _type_and_value, params)
+            return self._calls.at(_region_of(name)).call("ssm:GetParameter", read, params)
 
 
 def secret_value(calls: AccountCalls, name: str) -> str:
@@ -77,20 +84,13 @@ def _value(answer: Mapping[str, Any]) -> str:
     return str(answer["SecretString"]) if "SecretString" in answer else bytes(answer["SecretBinary"]).decode()
 
 
-def _type_and_value(answer: Mapping[str, Any]) -> tuple[str, str]:
-    return str(answer["Parameter"]["Type"]), str(answer["Parameter"]["Value"])
-
-
 _DELETING = 60.0  # seconds; a deletion without a recovery window is done in the background
 
 Described = tuple[datetime, Mapping[str, str]]
 
 
-class SecretsManager:
-    """A way to hand something over. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class SecretsManager(Service):
+    """A way to hand something over."""
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
         """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN. A
@@ -144,10 +144,13 @@ class SecretsManager:
     def _has_key(self, name: str, kms_key: str) -> bool:
         """Whether a secret has this KMS key; each may be named by an id, an alias or its ARN."""
         try:
-            found = self._calls.call("secretsmanager:DescribeSecret", _kms_key, {"SecretId": name})
+            return self._calls.call(
+                "secretsmanager:DescribeSecret",
+                lambda answer: str(answer.get("KmsKeyId", "")).rpartition("/")[2] == kms_key.rpartition("/")[2],
+                {"SecretId": name},
+            )
         except Gone:
             return False
-        return found.rpartition("/")[2] == kms_key.rpartition("/")[2]
 
     def get(self, name: str) -> str:
         """The value, by name or ARN. Raises Denied, Gone."""
@@ -169,11 +172,8 @@ class SecretsManager:
     def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
         """Name, time of the last change and tags of those that begin so, all pages. It lags by minutes."""
         params = {"Filters": [{"Key": "name", "Values": [prefix]}], "MaxResults": 100}
-        for name, changed, tags in self._calls.pages(
-            "secretsmanager:ListSecrets", _listed_secrets, params, "NextToken"
-        ):
-            if name.startswith(prefix):
-                yield name, changed, tags
+        found = self._calls.pages("secretsmanager:ListSecrets", _listed_secrets, params, "NextToken")
+        return (each for each in found if each[0].startswith(prefix))
 
 
 def _token() -> dict[str, str]:
@@ -187,10 +187,6 @@ def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _arn(answer: Mapping[str, Any]) -> str:
     return str(answer["ARN"])
-
-
-def _kms_key(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("KmsKeyId", ""))
 
 
 def _entry(entry: Mapping[str, Any]) -> Described:
@@ -211,11 +207,8 @@ def _listed_secrets(answer: Mapping[str, Any]) -> tuple[list[tuple[str, datetime
 _WEEK = 7 * 24 * 3600  # seconds; no signature of version 4 is good for longer
 
 
-class S3:
-    """A way to hand something over. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class S3(Service):
+    """A way to hand something over."""
 
     def put(self, bucket: str, name: str, body: bytes, kms_key: str = "") -> None:
         """PutObject, encrypted at rest. Without a key of one's own S3 encrypts with its own (AES256)."""
@@ -230,9 +223,8 @@ class S3:
     def get(self, bucket: str, name: str) -> bytes:
         """GetObject. Raises Gone, Denied."""
         with gone(f"there is no s3://{bucket}/{name}", f"aws s3 ls s3://{bucket}/"):
-            return self._calls.call(
-                "s3:GetObject", lambda answer: bytes(answer["Body"].read()), {"Bucket": bucket, "Key": name}
-            )
+            params = {"Bucket": bucket, "Key": name}
+            return self._calls.call("s3:GetObject", lambda answer: bytes(answer["Body"].read()), params)
 
     def delete(self, bucket: str, name: str) -> None:
         """DeleteObject. One that is not there is no error: S3 says yes. Raises Gone if there is no such bucket."""

@@ -41,6 +41,7 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 WRONG_SIGNATURE = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
+_NO_HOST = (NameResolutionError, socket.gaierror)
 _HANDSHAKE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "doesn't match")  # OpenSSL's words, and urllib3's
 _FLAKY = frozenset({"RequestTimeout", "RequestTimeoutException", "InternalFailure", "ServiceFailure"})
 
@@ -115,11 +116,6 @@ def kind_of_answer(code: str, status: int) -> FailureKind:
 def is_handshake(error: boto.SSLError) -> bool:
     """Whether TLS failed before anything was sent; an SSL error may also cut off an answer."""
     return any(sign in cause_of(error) for sign in _HANDSHAKE)
-
-
-def is_no_host(error: boto.EndpointConnectionError) -> bool:
-    """Whether the host's name was not found."""
-    return isinstance(error.kwargs.get("error"), NameResolutionError | socket.gaierror)
 
 
 def is_certain(error: Exception) -> bool:
@@ -284,10 +280,20 @@ def _network(error: Exception, sent: FailedRequest) -> Problem | None:
     host = urlsplit(sent.url).hostname or sent.url
     match error:
         case boto.ProxyConnectionError():
-            return _proxy(error)
+            if " 407" in cause_of(error):
+                return Problem(
+                    "the proxy wants a user name and a password", "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+                )
+            said = "the proxy cannot be reached or does not let through to AWS"
+            return TryLater(said, "check HTTPS_PROXY and NO_PROXY")
         case boto.SSLError():
-            return _no_trust(host) if is_handshake(error) else TryLater(f"the connection to {host} broke", "try again")
-        case boto.EndpointConnectionError() if is_no_host(error):
+            if not is_handshake(error):
+                return TryLater(f"the connection to {host} broke", "try again")
+            return Problem(
+                f"no trusted connection to {host}: its certificate is not one that this computer knows",
+                "if your company inspects TLS, set AWS_CA_BUNDLE to its certificate file",
+            )
+        case boto.EndpointConnectionError() if isinstance(error.kwargs.get("error"), _NO_HOST):
             region = f" (region {sent.region} of the profile)" if sent.region and sent.region in host else ""
             return TryLater(f"cannot find {host}: no network, or no such host{region}", "check network and region")
         case boto.EndpointConnectionError() | boto.ConnectTimeoutError():
@@ -297,21 +303,6 @@ def _network(error: Exception, sent: FailedRequest) -> Problem | None:
         case boto.HTTPClientError() if not isinstance(error, boto.InvalidProxiesConfigError):
             return TryLater(f"the connection to {host} broke", "repeat the command")
     return None
-
-
-def _no_trust(host: str) -> Problem:
-    return Problem(
-        f"no trusted connection to {host}: its certificate is not one that this computer knows",
-        "if your company inspects TLS, set AWS_CA_BUNDLE to its certificate file",
-    )
-
-
-def _proxy(error: boto.ProxyConnectionError) -> Problem:
-    if " 407" in cause_of(error):
-        return Problem(
-            "the proxy wants a user name and a password", "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
-        )
-    return TryLater("the proxy cannot be reached or does not let through to AWS", "check HTTPS_PROXY and NO_PROXY")
 
 
 _LOOK = Hint("doctor", lead="look at the profile with")

@@ -22,11 +22,10 @@ from typing import Any, TypeVar
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
 from ..core.hints import Hint
 from ..core.model import RECALL_KEY, AccessKey, Credentials, Identity, LastUse, Look
-from ..core.parallel import Running
+from ..core.parallel import Running, side_by_side
 from ..core.policy import mask
 from .calls import (
     Answer,
-    Attempts,
     Calls,
     CredentialChain,
     SignedCall,
@@ -38,10 +37,11 @@ from .calls import (
     read_nothing,
     read_owners,
     read_tags,
+    signed,
 )
 from .client import Aws
 from .connections import Connection
-from .errors import FAILURES, FailureKind, kind, quarantined
+from .errors import FAILURES, FailureKind, is_certain, kind, quarantined
 from .signin import SigningStrategy
 
 T = TypeVar("T")
@@ -56,19 +56,21 @@ def create_key(
 ) -> tuple[Credentials, AccessKey]:
     """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected). `again`
     is called before that. Raises Unanswered if one may have been created or not; `of` says whose."""
-    attempts = Attempts(again)
-    read = partial(read_created, user=named.get("UserName"))
+    lost = False
+
+    def certain(error: Exception) -> bool:
+        nonlocal lost
+        if is_certain(error):
+            again()
+            return True
+        lost = True
+        return False
+
+    read, wait = partial(read_created, user=named.get("UserName")), _CREATE_TIMEOUT
     try:
-        return call(
-            "iam:CreateAccessKey",
-            read,
-            named,
-            again=attempts.if_certain,
-            idle=_JUST_OPEN,
-            read_timeout=_CREATE_TIMEOUT,
-        )
+        return call("iam:CreateAccessKey", read, named, again=certain, idle=_JUST_OPEN, read_timeout=wait)
     except Problem as problem:
-        if not attempts.lost:
+        if not lost:
             raise
         said = f"a new key{of} may have been created or not: {problem.message}"
     raise Unanswered(said, "repeat the command")
@@ -82,11 +84,16 @@ def set_key_active(call: SignedCall, named: Named, key_id: str, active: bool) ->
 
 def delete_key(call: SignedCall, named: Named, key_id: str) -> None:
     """DeleteAccessKey. A lost reply followed by NoSuchEntity means that it was carried out. Raises Denied, Gone."""
-    attempts = Attempts()
+    kinds: set[FailureKind] = set()
+
+    def always(error: Exception) -> bool:
+        kinds.add(kind(error))
+        return True
+
     try:
-        call("iam:DeleteAccessKey", read_nothing, {**named, "AccessKeyId": key_id}, again=attempts.always)
+        call("iam:DeleteAccessKey", read_nothing, {**named, "AccessKeyId": key_id}, again=always)
     except Gone:
-        if not attempts.lost:
+        if not kinds & {FailureKind.FLAKY, FailureKind.BUSY}:
             raise
 
 
@@ -132,13 +139,7 @@ class User:
 
     def signed(self, send: Callable[[CredentialChain], T]) -> T:
         """Send a call, signed by whoever signs for this user; after a no perhaps by somebody else."""
-        for _ in range(2):  # the keys or a session, and one more session
-            signers = self.signers
-            try:
-                return send(signers)
-            except (Denied, KeyRefused) as problem:
-                self.another(problem, signers)
-        return send(self.signers)
+        return signed(lambda: self.signers, send, self.another)
 
     def another(self, problem: Denied | KeyRefused, signed: CredentialChain) -> None:
         """AWS said no to `signed`: gives back if somebody else signs from now on, else raises."""
@@ -211,8 +212,8 @@ class Proof:
 
     def _row(self, connections: list[Connection]) -> list[Identity]:
         """One row. The next sign-in does not wait for the one before to end, but is not begun after a no."""
-        if not self.interval:
-            return self._at_once(connections)
+        if not self.interval:  # the whole row costs one round trip, and all of it ends before a no is told
+            return side_by_side([partial(self._sign_in, each) for each in connections], len(connections))
         began = self.calls.retry.monotonic()
         first = self._sign_in(connections[0])
         running: list[Running[Identity]] = []
@@ -224,21 +225,6 @@ class Proof:
                 break
             running.append(Running(partial(self._sign_in, connection)))
         return [first, *(sign_in.result() for sign_in in running)]
-
-    def _at_once(self, connections: list[Connection]) -> list[Identity]:
-        """Without an interval the whole row costs one round trip; all of it ends before a no is told."""
-        running = [Running(partial(self._sign_in, connection)) for connection in connections[1:]]
-        asked: list[Callable[[], Identity]] = [partial(self._sign_in, connections[0])]
-        found: list[Identity] = []
-        failure: Exception | None = None
-        for answer in asked + [sign_in.result for sign_in in running]:
-            try:
-                found.append(answer())
-            except FAILURES as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        return found
 
     def _sign_in(self, connection: Connection) -> Identity:
         return self.calls.send(_ACTION, self.pair, connection, read_identity, {})
@@ -264,7 +250,6 @@ class Proof:
 # What a rotation changes at AWS.
 CHANGES = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 _TAGGING = ("iam:TagUser", "iam:UntagUser")
-_MFA = "aws:MultiFactorAuthPresent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,53 +265,36 @@ class Rights:
     tagging: tuple[str, ...] = ()
 
 
-def rights(calls: Calls, signers: CredentialChain, user: str, arn: str) -> Rights:
-    """Ask both. Never raises but Interrupted: what AWS does not tell is unknown."""
-    quarantined = is_quarantined(calls, signers, {"UserName": user})
-    found = _simulated(calls, signers, arn, (*CHANGES, *_TAGGING), mfa=False)
-    if found is None:
-        return Rights(quarantined=quarantined)
-    tagging = tuple(action for action in _TAGGING if action not in found)
-    refused = tuple(action for action in found if action in CHANGES)
-    still = _simulated(calls, signers, arn, refused, mfa=True) if refused else ()
-    never = refused if still is None else still
-    with_mfa = tuple(action for action in refused if action not in never)
-    return Rights(never, with_mfa, True, quarantined, tagging)
-
-
 def is_quarantined(calls: Calls, signers: CredentialChain, named: Named) -> bool | None:
     """Whether AWS has found a key of this user in public; None if it does not tell."""
+
+    def found(answer: Answer) -> bool:
+        names = (policy["PolicyName"] for policy in answer["AttachedPolicies"])
+        return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
+
     try:
-        return calls.call("iam:ListAttachedUserPolicies", signers, _has_quarantine, named)
+        return calls.call("iam:ListAttachedUserPolicies", signers, found, named)
     except Problem:
         return None
-
-
-def _has_quarantine(answer: Answer) -> bool:
-    return any(policy["PolicyName"].startswith("AWSCompromisedKeyQuarantine") for policy in answer["AttachedPolicies"])
-
-
-def _not_allowed(answer: Answer) -> tuple[str, ...]:
-    results = answer["EvaluationResults"]
-    return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
 
 
 def _simulated(
     calls: Calls, signers: CredentialChain, arn: str, actions: tuple[str, ...], *, mfa: bool
 ) -> tuple[str, ...] | None:
     """Which of these actions on the user's own keys are not allowed; None if AWS does not tell."""
-    context = [
-        {"ContextKeyName": _MFA, "ContextKeyValues": [str(mfa).lower()], "ContextKeyType": "boolean"},
+    present = str(mfa).lower()
+    entries = [
+        {"ContextKeyName": "aws:MultiFactorAuthPresent", "ContextKeyValues": [present], "ContextKeyType": "boolean"},
         {"ContextKeyName": "aws:TagKeys", "ContextKeyValues": [RECALL_KEY], "ContextKeyType": "stringList"},
     ]
-    params: Mapping[str, Any] = {
-        "PolicySourceArn": arn,
-        "ActionNames": list(actions),
-        "ResourceArns": [arn],
-        "ContextEntries": context,
-    }
+    params = {"PolicySourceArn": arn, "ActionNames": list(actions), "ResourceArns": [arn], "ContextEntries": entries}
+
+    def denied(answer: Answer) -> tuple[str, ...]:
+        results = answer["EvaluationResults"]
+        return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
+
     try:
-        return calls.call("iam:SimulatePrincipalPolicy", signers, _not_allowed, params)
+        return calls.call("iam:SimulatePrincipalPolicy", signers, denied, params)
     except Problem:
         return None
 
@@ -334,15 +302,16 @@ def _simulated(
 _FLAP = 15.0  # seconds for which IAM may refuse a pair that STS has just accepted
 
 
-@dataclass(frozen=True, slots=True)
 class _LookCalls:
-    """The calls of one look that are on their way, and who signed them."""
+    """The calls of one look that are on their way, and who signed them; the list only if it is not there yet."""
 
-    signers: CredentialChain
-    keys: Running[tuple[AccessKey, ...]]
-    user: User
-    tags: Running[dict[str, str] | None]
-    used: Running[LastUse | None]
+    def __init__(
+        self, user: User, signers: CredentialChain, pair: Credentials, listed: tuple[AccessKey, ...] | None = None
+    ) -> None:
+        self.user, self.signers = user, signers
+        self.keys = Running(partial(user.keys, signers) if listed is None else lambda: listed)
+        self.tags = Running(partial(user.tags, signers))
+        self.used = Running(partial(user.last_use, signers, pair.key_id))
 
 
 class IamAccount:
@@ -388,8 +357,19 @@ class IamAccount:
         return self._aws.clock.offset
 
     def rights(self, arn: str) -> Rights:
-        """What looking alone tells of the rights of the user looked at, whose ARN this is; for `doctor`."""
-        return rights(self._calls, self._user.signers, self._user.name or "", arn)
+        """What looking alone tells of the rights of the user looked at, whose ARN this is; for `doctor`. Never raises
+        but Interrupted: what AWS does not tell is unknown."""
+        calls, signers = self._calls, self._user.signers
+        quarantined = is_quarantined(calls, signers, self._user.named)
+        found = _simulated(calls, signers, arn, (*CHANGES, *_TAGGING), mfa=False)
+        if found is None:
+            return Rights(quarantined=quarantined)
+        tagging = tuple(action for action in _TAGGING if action not in found)
+        refused = tuple(action for action in found if action in CHANGES)
+        still = _simulated(calls, signers, arn, refused, mfa=True) if refused else ()
+        never = refused if still is None else still
+        with_mfa = tuple(action for action in refused if action not in never)
+        return Rights(never, with_mfa, True, quarantined, tagging)
 
     # Looking
 
@@ -417,12 +397,12 @@ class IamAccount:
         self._transport.client("iam")
         plain = not self._signing.profile and self._signing.signers(own, self._user.who) is own
         if plain and not pair.token:  # IAM itself says whose key has signed
-            asked = _ask(User(self._calls, self._signing, None), own, pair)
+            asked = _LookCalls(User(self._calls, self._signing, None), own, pair)
             identity, refused = whose.result()
         else:
             identity, refused = whose.result()
             named = User(self._calls, self._signing, identity.user)
-            asked = _ask(named, self._signing.signers(own, identity), pair)
+            asked = _LookCalls(named, self._signing.signers(own, identity), pair)
         if not identity.is_user:
             asked.used.result()
             return Look(pair, identity, (), None, None, self.now())
@@ -436,8 +416,11 @@ class IamAccount:
         user, listed = self._user, self._listed(asked)
         signers = user.signers
         if signers.pairs != asked.signers.pairs:  # somebody who may say more signs now
-            asked = _ask(user, signers, pair, listed)
-        tags = _settled(asked.tags, lambda: user.tags(signers, _FLAP))
+            asked = _LookCalls(user, signers, pair, listed)
+        try:
+            tags = asked.tags.result()
+        except KeyRefused:  # as in _listed
+            tags = user.tags(signers, _FLAP)
         active = any(key.key_id == pair.key_id and key.active for key in listed)
         profile = self._signing.profile
         return Look(
@@ -515,24 +498,3 @@ class IamAccount:
 
     def delete(self, key_id: str) -> None:
         delete_key(self._user.call, self._user.named, key_id)
-
-
-def _ask(
-    user: User, signers: CredentialChain, pair: Credentials, listed: tuple[AccessKey, ...] | None = None
-) -> _LookCalls:
-    """Send the calls of a look; the list only if it is not there yet."""
-    return _LookCalls(
-        signers,
-        Running(partial(user.keys, signers) if listed is None else lambda: listed),
-        user,
-        Running(partial(user.tags, signers)),
-        Running(partial(user.last_use, signers, pair.key_id)),
-    )
-
-
-def _settled(first: Running[T], again: Callable[[], T]) -> T:
-    """STS has accepted the pair, so a no from IAM means that IAM does not know it yet."""
-    try:
-        return first.result()
-    except KeyRefused:
-        return again()

@@ -18,16 +18,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core.errors import Denied, Gone, Problem
-from .account_calls import AccountCalls, Exists, gone
+from .account_calls import Exists, gone
 from .calls import read_nothing
-from .delivery import S3, NamedSecrets, SecretsManager
+from .delivery import S3, NamedSecrets, SecretsManager, Service
 
 
-class Ses:
-    """Mail. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class Ses(Service):
+    """Mail."""
 
     def send(self, sender: str, to: str, subject: str, text: str, html: str = "") -> None:
         """SendEmail to one address. Raises Denied, Gone (no such identity), NotAllowed (not verified: sandbox).
@@ -56,11 +53,8 @@ def _utf8(text: str) -> dict[str, str]:
 _SUBJECT = 100  # characters (SNS API reference, Publish)
 
 
-class Sns:
-    """Topics. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class Sns(Service):
+    """Topics."""
 
     def publish(self, topic: str, subject: str, text: str) -> None:
         """Publish to a topic (its ARN) a text of at most 256 KB. Raises Gone, Denied. SNS wants a subject of at most
@@ -82,17 +76,15 @@ def subject_for(subject: str) -> str:
 
 
 _MOST, _BYTES, _EACH = 10_000, 1_048_576, 26
-_SPAN = timedelta(hours=24) - timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_SPAN = timedelta(hours=24) - _MILLISECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Line = tuple[datetime, str]
 
 
-class CloudWatchLogs:
-    """Log groups. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class CloudWatchLogs(Service):
+    """Log groups."""
 
     def put(self, group: str, stream: str, lines: Sequence[Line]) -> None:
         """PutLogEvents in time order, in batches that AWS takes; the stream is made if absent. Raises Gone (group). A
@@ -102,7 +94,7 @@ class CloudWatchLogs:
             params = {
                 "logGroupName": group,
                 "logStreamName": stream,
-                "logEvents": [{"timestamp": _milliseconds(at), "message": text} for at, text in batch],
+                "logEvents": [{"timestamp": (at - _EPOCH) // _MILLISECOND, "message": text} for at, text in batch],
             }
             try:
                 refused = self._calls.call("logs:PutLogEvents", _refused, params)
@@ -110,9 +102,8 @@ class CloudWatchLogs:
                 self._create(group, stream)
                 refused = self._calls.call("logs:PutLogEvents", _refused, params)
             if refused:
-                raise Problem(
-                    f"CloudWatch did not take lines for {group}: their time is too far away", "check the clock"
-                )
+                said = f"CloudWatch did not take lines for {group}: their time is too far away"
+                raise Problem(said, "check the clock")
 
     def _create(self, group: str, stream: str) -> None:
         params = {"logGroupName": group, "logStreamName": stream}
@@ -140,19 +131,12 @@ def batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
         yield batch
 
 
-def _milliseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
 def _refused(answer: Mapping[str, Any]) -> bool:
     return bool(answer.get("rejectedLogEventsInfo"))
 
 
-class AwsCloud:
-    """Each service in a `region`, "" for that of the profile or environment. Safe to share between threads."""
-
-    def __init__(self, calls: AccountCalls) -> None:
-        self._calls = calls
+class AwsCloud(Service):
+    """Each service in a `region`, "" for that of the profile or environment."""
 
     def mail(self, region: str = "") -> Ses:
         """SES."""

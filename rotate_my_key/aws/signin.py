@@ -47,6 +47,7 @@ _NOBODYS = ("ec2-credentials-file", "boto-config", "container-role", "iam-role")
 # Where none was named, a container's role counts: its address is in the environment (AWS_CONTAINER_CREDENTIALS_*).
 _NEVER = ("ec2-credentials-file", "boto-config", "iam-role")
 
+_WHO = "sts:GetCallerIdentity"
 AskCode = Callable[[str, str], str]  # (whose, serial) -> the code
 
 
@@ -89,8 +90,11 @@ class AuthProfile:
         resolver = core.get_component("credential_provider")
         for provider in _NOBODYS if self.name else _NEVER:
             resolver.remove(provider)
-        # botocore has no other way than this to ask elsewhere than on the bare terminal.
-        resolver.get_provider("assume-role")._prompter = self._prompt
+        # botocore has no other way than this to ask elsewhere than on the bare terminal. Its question is `Enter MFA
+        # code for SERIAL: `.
+        resolver.get_provider("assume-role")._prompter = lambda prompt: self._ask(
+            f"{self.words}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": ")
+        )
         found: Any = boto3.Session(botocore_session=core).get_credentials()
         if found is None:
             raise Problem(f"{self.words} has nothing to sign in with", f"aws configure sso{self._flag}")
@@ -100,23 +104,18 @@ class AuthProfile:
     def _flag(self) -> str:
         return f" --profile {shlex.quote(self.name)}" if self.name else ""
 
-    def _prompt(self, prompt: str) -> str:
-        """botocore's question is `Enter MFA code for SERIAL: `."""
-        return self._ask(f"{self.words}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": "))
-
     def identity(self, calls: Calls) -> Identity:
         """Who the profile is, at the endpoints of the profile that it signs for; asked once. Raises what `credentials`
         raises; NotAllowed if AWS does not accept them."""
         with self._lock:
-            if calls.transport.endpoint not in self._who:
+            where = calls.transport.endpoint
+            if where not in self._who:
                 pair = self.credentials()
                 try:
-                    self._who[calls.transport.endpoint] = calls.call(
-                        "sts:GetCallerIdentity", CredentialChain((pair,)), read_identity, {}
-                    )
+                    self._who[where] = calls.call(_WHO, CredentialChain((pair,)), read_identity, {})
                 except KeyRefused:
                     raise self._refused(pair) from None
-            return self._who[calls.transport.endpoint]
+            return self._who[where]
 
     def replace(self, refused: Credentials) -> None:
         """AWS refused these: read the profile again. Raises NotAllowed if it still gives the same."""
@@ -274,7 +273,10 @@ class MfaSessions:
                 return calls.call("sts:GetSessionToken", own, read_session, params, refused=refused, again=is_certain)
             except CodeRefused as problem:
                 if problem.device:
-                    raise _not_the_users(user, device) from None
+                    raise NeedsPerson(
+                        f"AWS does not know {device.value} ({device.where}) as an MFA device of {user.user}",
+                        Hint(*_SET, _example(user), lead="set the right one, as the console shows it"),
+                    ) from None
                 complaint = problem.message
         raise NeedsPerson(
             f"AWS did not accept {_TRIES} codes of {user.user}'s device {device.value}",
@@ -296,15 +298,15 @@ class MfaSessions:
         return found
 
     def _listed(self, user: Identity, own: CredentialChain, calls: Calls, denied: bool) -> Serial:
+        def read(answer: Mapping[str, Any]) -> list[str]:  # a user may have eight devices, so there is one page
+            return [device["SerialNumber"] for device in answer["MFADevices"]]
+
         try:
-            listed = calls.call("iam:ListMFADevices", own, _listed_serials, {"UserName": user.user})
+            listed = calls.call("iam:ListMFADevices", own, read, {"UserName": user.user})
         except Denied:
             raise NeedsPerson(
                 f"AWS requires MFA for this, and you are not allowed to list the MFA devices of {user.user}",
-                Hint(
-                    *("config", "set", "mfa_serial", _example(user)),
-                    rest=" (the console shows it: security credentials)",
-                ),
+                Hint(*_SET, _example(user), rest=" (the console shows it: security credentials)"),
             ) from None
         able = [serial for serial in listed if _shows_codes(serial)]
         if not listed:
@@ -316,23 +318,6 @@ class MfaSessions:
         if not able:
             raise _no_codes(user, f"{user.user}'s MFA device")
         return Serial(able[0] if len(able) == 1 else self._codes.choose(user.user, able), "ListMFADevices")
-
-
-def _listed_serials(answer: Mapping[str, Any]) -> list[str]:
-    """A user may have eight devices, so there is one page."""
-    return [device["SerialNumber"] for device in answer["MFADevices"]]
-
-
-def even_with_mfa(denied: Denied) -> Denied:
-    """The same denial, of a call that was signed with MFA."""
-    if denied.quarantined:
-        return denied
-    return Denied(
-        f"{denied.message}, even with MFA",
-        Hint("policy", "self-mfa", lead="ask IT for the rights that this prints"),
-        action=denied.action,
-        explicit=denied.explicit,
-    )
 
 
 def _fitting(serials: Sequence[Serial], user: Identity) -> list[Serial]:
@@ -351,6 +336,7 @@ def _example(user: Identity) -> str:
     return f"arn:{user.partition}:iam::{user.account}:mfa/{user.user}"
 
 
+_SET = ("config", "set", "mfa_serial")
 _OTHER_WAY = "sign in another way (SSO, a role) and name that profile"
 
 
@@ -361,14 +347,6 @@ def _no_codes(user: Identity, which: str) -> Problem:
     )
 
 
-def _not_the_users(user: Identity, device: Serial) -> Problem:
-    return NeedsPerson(
-        f"AWS does not know {device.value} ({device.where}) as an MFA device of {user.user}",
-        Hint("config", "set", "mfa_serial", _example(user), lead="set the right one, as the console shows it"),
-    )
-
-
-_WHO = "sts:GetCallerIdentity"
 _FLAP = 3.0  # seconds; temporary credentials are known everywhere at once, as their token says who they are
 
 
@@ -415,7 +393,11 @@ class SigningStrategy:
             except Gone:
                 return ""
             except Denied as denied:
-                raise _not_certain(pair, f"profile {auth.name} is not allowed to call {denied.action}") from None
+                raise NeedsPerson(
+                    f"key {mask(pair.key_id)} does not work, and its owner is not certain: profile {auth.name} is not "
+                    f"allowed to call {denied.action}",
+                    Hint("rotate", "--auth-profile", "NAME", lead="name a profile with more rights"),
+                ) from None
 
         name = ask("iam:GetAccessKeyLastUsed", read_owner, AccessKeyId=pair.key_id)
         if not name:
@@ -464,16 +446,16 @@ class SigningStrategy:
         if self._sessions is None:
             raise problem
         session = None if signed.pairs[0] in own.pairs else signed.pairs[0]
-        if isinstance(problem, Denied) and session:
-            raise even_with_mfa(problem)
-        may_help = session if isinstance(problem, KeyRefused) else self._sessions.may_help(problem, user, self._serials)
-        if not may_help:
+        if isinstance(problem, KeyRefused):
+            if not session:
+                raise problem
+        elif session and not problem.quarantined:
+            raise Denied(
+                f"{problem.message}, even with MFA",
+                Hint("policy", "self-mfa", lead="ask IT for the rights that this prints"),
+                action=problem.action,
+                explicit=problem.explicit,
+            )
+        elif session or not self._sessions.may_help(problem, user, self._serials):
             raise problem
         return self._sessions.open(user, own, calls, self._serials, refused, session)
-
-
-def _not_certain(pair: Credentials, why: str) -> Problem:
-    return NeedsPerson(
-        f"key {mask(pair.key_id)} does not work, and its owner is not certain: {why}",
-        Hint("rotate", "--auth-profile", "NAME", lead="name a profile with more rights"),
-    )
