@@ -119,35 +119,23 @@ def test_an_end_changes_nothing(step: Step) -> None:
     assert after(step, world(None), NOW) == world(None)
 
 
-def test_a_deleted_key_is_remembered() -> None:
-    """A list that lags must not bring it back."""
+def test_a_key_that_goes_is_remembered() -> None:
+    """A list that lags must not bring it back. One request makes one key: once that of a lost answer is discarded, what
+    else was made in its time is somebody else's, and another is to be made."""
     facts = after(Step.DELETE, world(MADE, OLD_KEY, NEW_KEY), NOW)
     assert (set(facts.keys), facts.gone, facts.fresh_list) == ({NEW}, frozenset({OLD}), False)
-
-
-def test_a_discarded_answer_is_settled() -> None:
-    """One request makes one key: whatever else was made in its time is somebody else's. Another is to be made."""
     facts = after(Step.DISCARD, world(SENT, OLD_KEY, STRAY, unused=[OTHER], full=True), NOW)
-    assert facts.note == replace(SENT, sent=None, lost=(), again=True)
-    assert not facts.full
+    assert (facts.note, facts.full) == (replace(SENT, sent=None, lost=(), again=True), False)
     facts = after(Step.DISCARD, world(replace(MADE, lost=(NOW,)), OLD_KEY, NEW_KEY, secrets=()), NOW)
     assert facts.note == replace(NOTE, lost=(NOW,))
 
 
-def test_taking_back_wants_the_other_key_in_the_same_places() -> None:
-    """Nothing is written by it: what was there is now what is not wanted."""
+def test_what_places_hold_and_keys_are_used_for_after_a_step() -> None:
+    """Taking back writes nothing: what was there is now what is not wanted. A switch leaves alone what a person
+    changed. Carried forward, a look shows nothing new: nobody uses the stranger."""
     facts = after(Step.TAKE_BACK, world(MADE, home=WANTED, work=ELSE), NOW)
     assert (facts.note, facts.places) == (MADE.swapped(), {HOME: UNWANTED, WORK: ELSE})
-
-
-def test_a_switch_leaves_alone_what_a_person_changed() -> None:
-    """Only places that hold the old pair, or a torn one, get the new one."""
-    facts = after(Step.SWITCH, world(MADE, home=TORN, work=ELSE), NOW)
-    assert facts.places == {HOME: WANTED, WORK: ELSE}
-
-
-def test_a_look_tells_that_nobody_uses_the_stranger() -> None:
-    """Carried forward, a look shows nothing new."""
+    assert after(Step.SWITCH, world(MADE, home=TORN, work=ELSE), NOW).places == {HOME: WANTED, WORK: ELSE}
     assert after(Step.LOOK, world(SENT, OLD_KEY, STRAY), NOW).unused == {OTHER}
     assert after(Step.LOOK, world(SENT), NOW).unused == frozenset()
 

@@ -7,8 +7,20 @@ import pytest
 from tests.laptop import Laptop, sampled
 from tests.standin import Call
 
-from .test_killed_at_calls import CALLS
-
+# The calls of a rotation that nothing disturbs, in order.
+CALLS = {
+    "who am I": ("GetCallerIdentity", 1),
+    "my tags": ("GetUser", 1),
+    "my keys": ("ListAccessKeys", 1),
+    "the last use": ("GetAccessKeyLastUsed", 1),
+    "a new key": ("CreateAccessKey", 1),
+    "the first proof": ("GetCallerIdentity", 2),
+    "the second proof": ("GetCallerIdentity", 3),
+    "the third proof": ("GetCallerIdentity", 4),
+    "signing in as read from the file": ("GetCallerIdentity", 5),
+    "switching the old key off": ("UpdateAccessKey", 1),
+    "deleting the old key": ("DeleteAccessKey", 1),
+}
 KINDS = ["throttle", "500", "503", "reset", "drop", "cut"]
 CERTAIN = {"throttle"}  # AWS itself said that it did nothing
 SAMPLE = {  # for the default run: each moment and each kind at least once
@@ -36,6 +48,14 @@ ALL = [
     for when in ("before", "after")
     if (moment, kind, when) != ("a new key", "throttle", "after")  # "throttled" is AWS's word that nothing was made
 ]
+
+
+def test_the_calls_of_a_rotation(laptop: Laptop) -> None:
+    """The table above has all calls that there are, so one that is added is not forgotten."""
+    assert laptop.run().code == 0
+    calls = [call.action for call in laptop.aws.calls]
+    assert sorted(calls) == sorted(action for action, _ in CALLS.values())
+    laptop.settled()
 
 
 def hurry(laptop: Laptop) -> None:
@@ -118,6 +138,16 @@ def test_aws_is_slow_to_know(laptop: Laptop, lag: str) -> None:
         setattr(laptop.aws.settings, name, value)
     done = laptop.run()
     assert done.code == 0, done.text
+    laptop.settled()
+
+
+def test_a_new_key_that_shows_late_is_found(laptop: Laptop) -> None:
+    """Killed while CreateAccessKey was out, and the list lags: the next run looks until it is sure."""
+    laptop.aws.settings.listing = 3
+    laptop.at("CreateAccessKey", 1, lambda call: laptop.signal(), "after")
+    assert laptop.run().code == -9
+    laptop.works()
+    laptop.aws.settings.listing = 3
     laptop.settled()
 
 

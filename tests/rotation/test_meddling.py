@@ -11,17 +11,15 @@ from tests.laptop import Laptop, sampled
 from tests.standin import Call
 from tests.standin.errors import Refused
 
-BEFORE_THE_SWITCH = {
+ANY_TIME = {
     "as a new key is asked for": ("CreateAccessKey", 1),
     "at the first proof": ("GetCallerIdentity", 2),
     "at the last proof": ("GetCallerIdentity", 4),
-}
-AFTER_THE_SWITCH = {
     "as it signs in with what it read": ("GetCallerIdentity", 5),
     "as the old key is switched off": ("UpdateAccessKey", 1),
     "as the old key is deleted": ("DeleteAccessKey", 1),
 }
-ANY_TIME = BEFORE_THE_SWITCH | AFTER_THE_SWITCH
+BEFORE_THE_SWITCH, AFTER_THE_SWITCH = list(ANY_TIME)[:3], list(ANY_TIME)[3:]
 SOON = {"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "1s"}
 
 
@@ -66,7 +64,7 @@ def test_another_key_is_put_into_one_of_two_profiles(laptop: Laptop, moment: str
 @pytest.mark.parametrize("moment", AFTER_THE_SWITCH)
 def test_an_old_file_is_restored(laptop: Laptop, moment: str) -> None:
     """An editor or a dotfile tool writes the old key back: it is switched again, in the same run."""
-    laptop.at(*AFTER_THE_SWITCH[moment], lambda call: laptop.file.write_bytes(laptop.original))
+    laptop.at(*ANY_TIME[moment], lambda call: laptop.file.write_bytes(laptop.original))
     done = laptop.run()
     assert done.code == 0, done.text
     laptop.settled()
@@ -82,7 +80,7 @@ def test_the_new_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str,
         for key in new:
             laptop.aws.delete_key(key.key_id) if how == "deleted" else laptop.aws.set_status(key.key_id, "Inactive")
 
-    laptop.at(*BEFORE_THE_SWITCH[moment], take_away, "after")
+    laptop.at(*ANY_TIME[moment], take_away, "after")
     laptop.time_flies()
     done = laptop.run(env=SOON)
     assert done.code in (1, 75), done.text
@@ -93,7 +91,7 @@ def test_the_new_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str,
 
 
 TAKEN_AWAY = {f"{how} {moment}": (how, moment) for how in ("switched off", "deleted") for moment in AFTER_THE_SWITCH}
-TAKEN_AWAY |= {f"deleted {moment}": ("deleted", moment) for moment in list(BEFORE_THE_SWITCH)[1:]}
+TAKEN_AWAY |= {f"deleted {moment}": ("deleted", moment) for moment in BEFORE_THE_SWITCH[1:]}
 
 
 @pytest.mark.parametrize("row", sampled(TAKEN_AWAY, *(row for row in TAKEN_AWAY if "signs in" not in row)))

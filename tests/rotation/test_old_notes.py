@@ -6,7 +6,6 @@ Its note never blocks for ever, never costs a key that is in use, and never a st
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -48,27 +47,16 @@ def refusals(laptop: Laptop, since: int) -> int:
 # Another key of the same user was put in
 
 
-@dataclass(frozen=True)
-class Left:
-    """What is left of the two keys when another one was put in. `told`: what the first run says, which then exits 1."""
-
-    old: str | None
-    new: str | None
-    told: str = ""
-
-
-LEFT = {
-    "neither": Left(None, None),
-    "the old one, active": Left("Active", None, "old"),
-    "the old one, switched off": Left("Inactive", None, "old"),
-    "the new one, active": Left(None, "Active", "new"),
-    "the new one, switched off": Left(None, "Inactive", "new"),
+# What is left of the old and the new one then.
+LEFT: dict[str, tuple[str | None, str | None]] = {
+    "neither": (None, None),
+    "the old one, active": ("Active", None),
+    "the old one, switched off": ("Inactive", None),
+    "the new one, active": (None, "Active"),
+    "the new one, switched off": (None, "Inactive"),
 }
 ROWS = [
-    f"{stage}; {left}"
-    for stage in STAGES
-    for left in LEFT
-    if not (stage == "before CreateAccessKey" and LEFT[left].new)
+    f"{stage}; {left}" for stage in STAGES for left in LEFT if stage != "before CreateAccessKey" or not LEFT[left][1]
 ]
 USUAL = (
     "before CreateAccessKey; neither",
@@ -80,15 +68,15 @@ USUAL = (
 def left_with(laptop: Laptop, row: str) -> tuple[Credentials, str | None]:
     """The situation of a row; gives the other key, and the id of the one that is left beside it."""
     stage, _, name = row.partition("; ")
-    new, left = stop(laptop, stage), LEFT[name]
-    for key_id, status in ((laptop.old.key_id, left.old), (new, left.new)):
+    new, (old_status, new_status) = stop(laptop, stage), LEFT[name]
+    for key_id, status in ((laptop.old.key_id, old_status), (new, new_status)):
         if key_id and status:
             laptop.aws.set_status(key_id, status)
         elif key_id:
             laptop.aws.delete_key(key_id)
     other = laptop.aws.add_key("alice", age=OTHER)
     laptop.put_in(other)
-    return other, laptop.old.key_id if left.old else new if left.new else None
+    return other, laptop.old.key_id if old_status else new if new_status else None
 
 
 @pytest.mark.parametrize("row", sampled(ROWS, *USUAL))
@@ -323,25 +311,22 @@ def test_the_credentials_file_of_before_comes_back(laptop: Laptop, stage: str) -
 # A person at the console
 
 
-@dataclass(frozen=True)
-class Hand:
-    """What somebody did to one of the two keys, and how the next runs exit, by stage: the last one settles it."""
-
-    key: str
-    status: str | None
-    codes: dict[str, list[int]] = field(default_factory=dict)
-
-
 _FORWARD = [0]
 _BACK = [1, 0]  # said once that somebody did it
 _DEAD = [5, 5]  # no key of that user works here
-HANDS = {
-    "deleted the old key": Hand("old", None, dict(zip(STAGES, (_DEAD, _FORWARD, _FORWARD), strict=True))),
-    "switched the old key off": Hand("old", "Inactive", dict(zip(STAGES, (_DEAD, _FORWARD, _FORWARD), strict=True))),
-    "deleted the new key": Hand("new", None, dict(zip(STAGES, ([], [0], _BACK), strict=True))),
-    "switched the new key off": Hand("new", "Inactive", dict(zip(STAGES, ([], _BACK, _BACK), strict=True))),
+# Which key, its status then, and how the next runs exit, by stage: the last one settles it.
+HANDS: dict[str, tuple[str, str | None, tuple[list[int], ...]]] = {
+    "deleted the old key": ("old", None, (_DEAD, _FORWARD, _FORWARD)),
+    "switched the old key off": ("old", "Inactive", (_DEAD, _FORWARD, _FORWARD)),
+    "deleted the new key": ("new", None, ([], _FORWARD, _BACK)),
+    "switched the new key off": ("new", "Inactive", ([], _BACK, _BACK)),
 }
-PEOPLE = [f"{stage}; {hand}" for hand in HANDS for stage in STAGES if HANDS[hand].codes[stage]]
+PEOPLE = {
+    f"{stage}; {hand}": (stage, key, status, each)
+    for hand, (key, status, codes) in HANDS.items()
+    for stage, each in zip(STAGES, codes, strict=True)
+    if each
+}
 
 
 @pytest.mark.parametrize(
@@ -355,21 +340,21 @@ PEOPLE = [f"{stage}; {hand}" for hand in HANDS for stage in STAGES if HANDS[hand
 )
 def test_somebody_had_a_hand_in_it(laptop: Laptop, row: str) -> None:
     """It goes on with the key that works; if none does, that is said in seconds, and the first new key ends it."""
-    stage, _, name = row.partition("; ")
-    new, hand = stop(laptop, stage), HANDS[name]
-    key_id = laptop.old.key_id if hand.key == "old" else new
+    stage, key, status, codes = PEOPLE[row]
+    new = stop(laptop, stage)
+    key_id = laptop.old.key_id if key == "old" else new
     assert key_id
-    laptop.aws.set_status(key_id, hand.status) if hand.status else laptop.aws.delete_key(key_id)
-    for code in hand.codes[stage]:
+    laptop.aws.set_status(key_id, status) if status else laptop.aws.delete_key(key_id)
+    for code in codes:
         since = len(laptop.aws.calls)
         done = laptop.run()
         assert done.code == code, done.text
         assert refusals(laptop, since) <= 8, [call.action for call in laptop.aws.calls[since:]]
-    if hand.codes[stage] != _DEAD:
+    if codes != _DEAD:
         pair = laptop.works()
         assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id]
         return laptop.tidy()
-    laptop.aws.delete_key(laptop.old.key_id) if hand.status else None
+    laptop.aws.delete_key(laptop.old.key_id) if status else None
     other = laptop.aws.add_key("alice", age=OTHER)
     laptop.put_in(other)
     assert laptop.run().code == 0

@@ -11,7 +11,7 @@ import pytest
 from tests.laptop import Laptop, Process, sampled
 from tests.standin import Call
 
-from .test_killed_at_calls import CALLS, LATER
+from .test_bad_days import CALLS
 
 RUNS = 12
 
@@ -85,7 +85,7 @@ def test_interrupted_twice(laptop: Laptop, call: str) -> None:
     assert "Traceback" not in done.text
     assert took < 15, f"it took {took:.1f} s"
     laptop.works()
-    laptop.calm(LATER)
+    laptop.calm(20)
     laptop.settled()
 
 
