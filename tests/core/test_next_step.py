@@ -47,7 +47,10 @@ ROOM = replace(NOTE, known=(OLD, OTHER), may_delete=OTHER)
 UNDO = replace(BACK, undo=True)
 COPIES = replace(MADE, copies=True)
 COPIES_KEPT = replace(COPIES, switch_off_at=NOW + timedelta(days=7), delete_at=NOW + timedelta(days=7))
+MADE_LATER = replace(MADE, lost=LOST.lost)
 STRAY = key(OTHER, seconds(29))  # made while the answer was due
+LATELY: dict[str, Any] = {"listed_at": NOW - seconds(10)}  # so that the list may lack what is young
+PLACED: dict[str, Any] = {"home": WANTED, "checked": [NEW]}  # the places hold the new pair, and it has signed in
 
 
 def row(name: str, step: Step) -> Callable[..., Any]:
@@ -145,7 +148,7 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
         row("the new secret is not here any more: discard", Step.DISCARD)(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
         row("but a key that was there before stays", Step.DROP)(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
         row("and so does the one that was to be replaced", Step.DROP)(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)),
-        row("the list lacks the new key: look for 15 s", Step.LOOK)(MADE, OLD_KEY, listed_at=NOW - seconds(10)),
+        row("the list lacks the new key: look for 15 s", Step.LOOK)(MADE, OLD_KEY, **LATELY),
         row("a settled list lacks it: dropped", Step.DROP)(MADE, OLD_KEY),
         row("somebody switched the new key off: take back", Step.TAKE_BACK)(MADE, OLD_KEY, NEW_OFF),
         row("somebody deleted it, places hold it: take back", Step.TAKE_BACK)(MADE, OLD_KEY, home=WANTED),
@@ -168,27 +171,27 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
         row("then it is proven as any other", Step.PROVE)(UNDO, OLD_KEY, NEW_KEY, on=[OLD]),
         row("so it is if AWS denies to switch it on", Step.PROVE)(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON]),
         row("once the list is younger than any run that switched it off", Step.LOOK)(
-            UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], listed_at=NOW - seconds(10)
+            UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], **LATELY
         ),
         # No place holds the unwanted pair any more.
         row("what is read from the places must sign in first", Step.CHECK)(MADE, OLD_KEY, NEW_KEY, home=WANTED),
-        row("then the old key goes off", Step.DEACTIVATE)(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("then the old key goes off", Step.DEACTIVATE)(MADE, OLD_KEY, NEW_KEY, **PLACED),
         row("one place that holds the new pair is enough", Step.DEACTIVATE)(
             MADE, OLD_KEY, NEW_KEY, home=WANTED, work=ELSE, checked=[NEW]
         ),
         row("switched off by an earlier run: check", Step.CHECK)(MADE, OFF, NEW_KEY, home=WANTED),
-        row("then delete", Step.DELETE)(MADE, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
-        row("expired is off", Step.DELETE)(MADE, replace(OFF, status="Expired"), NEW_KEY, home=WANTED, checked=[NEW]),
+        row("then delete", Step.DELETE)(MADE, OFF, NEW_KEY, **PLACED),
+        row("expired is off", Step.DELETE)(MADE, replace(OFF, status="Expired"), NEW_KEY, **PLACED),
         row("switching off is denied: delete all the same", Step.DELETE)(
-            MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]
+            MADE, OLD_KEY, NEW_KEY, **PLACED, denied=[Step.DEACTIVATE]
         ),
         row("switching off is denied and the key is to be kept: wait", Step.WAIT)(
-            KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]
+            KEPT, OLD_KEY, NEW_KEY, **PLACED, denied=[Step.DEACTIVATE]
         ),
         row("deleting is denied", Step.BLOCKED)(MADE, OFF, NEW_KEY, home=WANTED, denied=[Step.DELETE]),
-        row("kept: switched off", Step.DEACTIVATE)(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
-        row("kept: then waited for", Step.WAIT)(KEPT, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
-        row("kept active", Step.WAIT)(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("kept: switched off", Step.DEACTIVATE)(KEPT, OLD_KEY, NEW_KEY, **PLACED),
+        row("kept: then waited for", Step.WAIT)(KEPT, OFF, NEW_KEY, **PLACED),
+        row("kept active", Step.WAIT)(KEPT_ACTIVE, OLD_KEY, NEW_KEY, **PLACED),
         row("while it is kept, a place that holds it again is switched", Step.SWITCH)(
             KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, work=UNWANTED, proven=[NEW]
         ),
@@ -197,27 +200,23 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
         row("and is deleted", Step.DELETE)(BACK, OLD_KEY, NEW_OFF, home=WANTED, checked=[OLD]),
         row("and the list lacks it: finished", Step.FINISH)(BACK, OLD_KEY, home=WANTED, checked=[OLD]),
         row("a list that is not settled may lack the new key because it is young", Step.LOOK)(
-            BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10)
+            BACK, OLD_KEY, home=WANTED, **LATELY
         ),
         row("unless this run has deleted it", Step.FINISH)(
-            BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10), gone=[NEW], checked=[OLD]
+            BACK, OLD_KEY, home=WANTED, **LATELY, gone=[NEW], checked=[OLD]
         ),
-        row("the old key is gone: finished", Step.FINISH)(MADE, NEW_KEY, home=WANTED, checked=[NEW]),
-        row("an old key does not show late", Step.FINISH)(
-            MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10), checked=[NEW]
-        ),
+        row("the old key is gone: finished", Step.FINISH)(MADE, NEW_KEY, **PLACED),
+        row("an old key does not show late", Step.FINISH)(MADE, NEW_KEY, home=WANTED, **LATELY, checked=[NEW]),
         row("an answer was lost on the way: look once more", Step.LOOK)(
-            replace(MADE, lost=LOST.lost), NEW_KEY, home=WANTED, fresh_list=False
+            MADE_LATER, NEW_KEY, home=WANTED, fresh_list=False
         ),
-        row("its key shows: who uses it?", Step.LOOK)(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED),
-        row("nobody: it goes", Step.DISCARD)(
-            replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, unused=[OTHER]
-        ),
+        row("its key shows: who uses it?", Step.LOOK)(MADE_LATER, NEW_KEY, STRAY, home=WANTED),
+        row("nobody: it goes", Step.DISCARD)(MADE_LATER, NEW_KEY, STRAY, home=WANTED, unused=[OTHER]),
         row("somebody: it is left alone", Step.FINISH)(
-            replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, used=[OTHER], checked=[NEW]
+            MADE_LATER, NEW_KEY, STRAY, home=WANTED, used=[OTHER], checked=[NEW]
         ),
         row("two keys become one: the younger is proven", Step.PROVE)(MERGE, OLD_KEY, NEW_KEY),
-        row("and the older goes", Step.DELETE)(MERGE, OFF, NEW_KEY, home=WANTED, checked=[NEW]),
+        row("and the older goes", Step.DELETE)(MERGE, OFF, NEW_KEY, **PLACED),
         row("taken back: the younger, which was there before, stays", Step.FINISH)(
             MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED, work=OWN, checked=[OLD]
         ),
@@ -232,7 +231,7 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
         row("undo of a key that is gone puts nothing back", Step.BLOCKED)(UNDO, NEW_KEY, home=EMPTY),
         row("nothing that is stored works: it goes", Step.DROP)(MADE, NEW_OFF, home=EMPTY, secrets=(OLD,)),
         row("the list may lack the new key, whose pair is stored, because it is young", Step.LOOK)(
-            BACK, OFF, home=ELSE, secrets=(NEW,), listed_at=NOW - seconds(10)
+            BACK, OFF, home=ELSE, secrets=(NEW,), **LATELY
         ),
         row("it is gone, and the old one is in its place: over", Step.DROP)(BACK, OFF, home=WANTED),
         row("both keys are gone: nothing is left to keep", Step.DROP)(MADE, key(OTHER), home=ELSE),
@@ -267,7 +266,7 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
             UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], first_look=NOW - SETTLE
         ),
         row("the old key is kept until then, and no longer", Step.DELETE)(
-            replace(KEPT, delete_at=NOW), OFF, NEW_KEY, home=WANTED, checked=[NEW]
+            replace(KEPT, delete_at=NOW), OFF, NEW_KEY, **PLACED
         ),
         row("proven before it was put in its places: what is read there must sign in too", Step.CHECK)(
             MADE, OLD_KEY, NEW_KEY, home=WANTED, proven=[NEW]
@@ -275,13 +274,13 @@ def test_whose_an_unknown_key_is(note: Note, stray: object, facts: dict[str, obj
         row("the same, before the stored pairs go", Step.CHECK)(MADE, NEW_KEY, home=WANTED, proven=[NEW]),
         # Nothing waits for a key that is off: what could not take the new one is named at the end.
         row("somebody switched the old key off: copies follow all the same", Step.FOLLOW)(
-            COPIES, OFF, NEW_KEY, home=WANTED, checked=[NEW]
+            COPIES, OFF, NEW_KEY, **PLACED
         ),
         row("and it goes: it is of no use to those that could not", Step.DELETE)(
-            COPIES, OFF, NEW_KEY, home=WANTED, checked=[NEW], owed=("a",)
+            COPIES, OFF, NEW_KEY, **PLACED, owed=("a",)
         ),
-        row("somebody deleted it: copies follow", Step.FOLLOW)(COPIES, NEW_KEY, home=WANTED, checked=[NEW]),
-        row("and that is the end", Step.FINISH)(COPIES, NEW_KEY, home=WANTED, checked=[NEW], owed=("a",)),
+        row("somebody deleted it: copies follow", Step.FOLLOW)(COPIES, NEW_KEY, **PLACED),
+        row("and that is the end", Step.FINISH)(COPIES, NEW_KEY, **PLACED, owed=("a",)),
     ],
 )
 def test_what_comes_next(facts: World, step: Step) -> None:
@@ -297,12 +296,12 @@ def test_what_comes_next(facts: World, step: Step) -> None:
             world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)), NEW, id="the wanted key, if its secret is not here"
         ),
         pytest.param(
-            world(replace(MADE, lost=LOST.lost), OLD_KEY, NEW_KEY, STRAY, secrets=(OLD,)),
+            world(MADE_LATER, OLD_KEY, NEW_KEY, STRAY, secrets=(OLD,)),
             NEW,
             id="never a key of which nobody knows yet whether it is used",
         ),
         pytest.param(
-            world(replace(MADE, lost=LOST.lost), OLD_KEY, NEW_KEY, STRAY, secrets=(OLD,), unused=[OTHER]),
+            world(MADE_LATER, OLD_KEY, NEW_KEY, STRAY, secrets=(OLD,), unused=[OTHER]),
             OTHER,
             id="of both, the lost one first",
         ),

@@ -117,7 +117,7 @@ def _event(chance: random.Random) -> Event:
 def _go(chance: random.Random) -> Go:
     point = lambda: chance.randrange(POINTS)  # noqa: E731
     return Go(
-        chance.choice(tuple(name for name, times in COMMANDS.items() for _ in range(times))),
+        chance.choice(tuple(name for name, (times, _) in COMMANDS.items() for _ in range(times))),
         place=chance.randrange(3),
         key=chance.randrange(3),
         force=chance.random() < 0.3,
@@ -197,7 +197,7 @@ class Life:
         meet: dict[int, Callable[[], None]] = {point: lambda act=act: self.act(act) for point, act in go.meet}  # type: ignore[misc]
         before = {place: held for place, held in self.home.places.items() if computer.oracle.works(held)}
         acts = self.counts.tried["acts"]
-        results = COMMANDS_RUN[go.command](self, go, (go.kill_at, dict(go.faults), meet))
+        results = COMMANDS[go.command][1](self, go, (go.kill_at, dict(go.faults), meet))
         self.counts.tried["runs"] += 1
         self.counts.tried["points"] += computer.points.count
         self.counts.tried["kills"] += results is None
@@ -366,7 +366,6 @@ ACTS: dict[str, Callable[[Life, int], None]] = {
     "allows": lambda life, n: life.aws.denies.clear(),
 }
 
-COMMANDS = {"rotate": 6, "undo": 2, "restore": 1, "delete-key": 1, "adopt": 1}  # how often each is drawn
 How = tuple[int | None, dict[int, str], dict[int, Callable[[], None]]]
 
 
@@ -384,16 +383,13 @@ def _adopt(life: Life, go: Go, how: How) -> list[Result] | None:
     return life.computer.adopt(pair, *how)
 
 
-def _delete_key(life: Life, go: Go, how: How) -> list[Result] | None:
-    return life.computer.delete_key(life.key(go.key), *how)
-
-
-COMMANDS_RUN: dict[str, Callable[[Life, Go, How], list[Result] | None]] = {
-    "rotate": _rotate,
-    "undo": lambda life, go, how: life.computer.undo(*how),
-    "restore": lambda life, go, how: life.computer.restore(*how),
-    "delete-key": _delete_key,
-    "adopt": _adopt,
+# How often each is drawn, and what it does.
+COMMANDS: dict[str, tuple[int, Callable[[Life, Go, How], list[Result] | None]]] = {
+    "rotate": (6, _rotate),
+    "undo": (2, lambda life, go, how: life.computer.undo(*how)),
+    "restore": (1, lambda life, go, how: life.computer.restore(*how)),
+    "delete-key": (1, lambda life, go, how: life.computer.delete_key(life.key(go.key), *how)),
+    "adopt": (1, _adopt),
 }
 
 
