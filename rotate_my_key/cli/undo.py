@@ -10,7 +10,7 @@ from ..core.hints import Hint
 from ..core.policy import mask
 from ..rotation.ports import Ending
 from ..rotation.run import Result
-from ..rotation.unfinished import describe, plan_restoration, restorable, restore, resume, turn, undoable, unfinished
+from ..rotation.unfinished import describe, plan_restoration, restorable, restore, resume, undoable, unfinished
 from . import show
 from .app import App
 from .rotate import remember
@@ -33,7 +33,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
         if now is None or now.note is None:
             raise Problem("another run has just finished that rotation", Hint("history"))
         account, policy = wiring.account_for(now.note), app.settings.policy
-        outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, turn=turn)
+        outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, undo=True)
         if outcome.ending is Ending.DROPPED:
             raise Problem("nothing to undo: the old key has been deleted, or its secret is lost", Hint("history"))
     result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)

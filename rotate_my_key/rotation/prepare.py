@@ -53,10 +53,6 @@ class RotateOptions:
     young: bool = False
     leaked: frozenset[str] = frozenset()
 
-    def working_for(self, longer: timedelta) -> RotateOptions:
-        """The same, but the old key goes on working for so long at least."""
-        return replace(self, overlap=max(self.overlap, longer))
-
 
 @dataclass(frozen=True, slots=True)
 class Second:

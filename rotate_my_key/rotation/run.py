@@ -43,10 +43,6 @@ class Result:
     problem: Problem | None = None
 
 
-def _silently(total: int) -> AbstractContextManager[Callable[[], None]]:
-    return nullcontext(lambda: None)
-
-
 @dataclass
 class Run:
     """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user in AWS;
@@ -59,7 +55,7 @@ class Run:
     account_for: Callable[[Note], Account]
     progress_for: Callable[[Note], Progress]
     waiter: Waiter
-    counting: Callable[[int], AbstractContextManager[Callable[[], None]]] = _silently
+    counting: Callable[[int], AbstractContextManager[Callable[[], None]]] = lambda total: nullcontext(lambda: None)
     _blocked: list[tuple[Unfinished, Problem]] = field(default_factory=list)
     _room: set[str] = field(default_factory=set)
     _callers: Callers = field(default_factory=Callers)
@@ -86,7 +82,7 @@ class Run:
             longer = self.consent.agree(due) if due else None
             if longer is None:
                 return _once([*settled, *broken, *(undone(result) for result in seen)])
-            self.options = self.options.working_for(longer)
+            self.options = replace(self.options, overlap=max(self.options.overlap, longer))
             pairs = [each for each, result in zip(still, seen, strict=True) if _is_due(result)]
             broken += [undone(result) for result in seen if not _is_due(result)]
         with self.lock():

@@ -6,7 +6,7 @@ table; `restore` puts a stored pair back where something emptied or replaced a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -167,11 +167,6 @@ def _last_change(note: Note) -> datetime:
     return max(filter(None, (note.began, note.sent, *note.lost, note.made)))
 
 
-def _is_old(note: Note, now: datetime) -> bool:
-    """Whether its new key, if one was made, was made minutes ago."""
-    return (note.made is not None or note.wanted in note.known) and not is_young(_last_change(note), now)
-
-
 def _check_host(note: Note, here: LocalState, now: datetime) -> None:
     """Raises TryLater while the computer that began it may be at work, by AWS's clock: a home may be shared."""
     if not here.host.wrote(note) and abs(now - note.began) < _OTHER_HOST:
@@ -186,11 +181,12 @@ def resume(
     policy: Policy,
     waiter: Waiter,
     callers: Callers | None = None,
-    turn: Callable[[Note, LocalState], Note] | None = None,
+    *,
+    undo: bool = False,
 ) -> Outcome:
-    """Finish, or take back, what a note says was begun; end a note whose keys are gone. `turn` is called once it is
-    certain that it may be settled here and now. Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS
-    shows is another user, account or endpoint."""
+    """Finish, or take back, what a note says was begun; end a note whose keys are gone. With `undo` the old key is
+    wanted again, once it is certain that this may be settled here and now. Raises Problem kinds; Problem (exit 1,
+    nothing changed) if what AWS shows is another user, account or endpoint."""
     # A backup brought the note back if both keys, and all that is stored, were deleted here since
     if note.wanted is not None and {*note.ids, *stored(note.name, here)} <= deleted(here.history):
         forget(note.name, here)
@@ -202,9 +198,11 @@ def resume(
         raise say_once(problem, note, here) from None
     _check_host(note, here, account.now())
     account.sign_with(pairs)
-    note = turn(note, here) if turn else note
+    if undo and not (note.back and note.undo):
+        note = save_beside(note.swapped(undo=True), here)
     world = first_world(look, note.name, here, note)
-    if note.wanted and note.wanted not in world.keys and _is_old(note, look.now):
+    certain = note.made is not None or note.wanted in note.known
+    if note.wanted and note.wanted not in world.keys and certain and not is_young(_last_change(note), look.now):
         world = replace(world, first_look=look.now - SETTLE)  # no list lags for minutes: it is gone
     world, known = see(world, note.name, here)
     rotation = Rotation(note.name, account, here, progress, policy, waiter)
@@ -224,13 +222,6 @@ def undoable(found: Sequence[Unfinished], profile: str | None, here: LocalState)
     more than one."""
     notes = [each.note for each in found if each.note and _can_turn(each.note, here)]
     return _choose(notes, profile, "undo", "is kept (rotate --overlap 1d keeps it working for a day)")
-
-
-def turn(note: Note, here: LocalState) -> Note:
-    """Note, durably, that the old key is wanted again. A rotation that is being undone already stays as it is."""
-    if note.back and note.undo:
-        return note
-    return save_beside(note.swapped(undo=True), here)
 
 
 def _can_turn(note: Note, here: LocalState) -> bool:

@@ -18,7 +18,7 @@ from rotate_my_key.rotation.incoming import Incoming, Origin, Way, plan_incoming
 from rotate_my_key.rotation.prepare import RotateOptions, RotationPlan, first_look
 from rotate_my_key.rotation.run import Job, Result, Run
 from rotate_my_key.rotation.survey import plan_retirement, retire
-from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, turn, undoable, unfinished
+from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, undoable, unfinished
 from tests.engine.fakes import (
     ALICE,
     Aws,
@@ -170,7 +170,7 @@ class Computer:
         if note is None:
             raise Problem("another run has finished that rotation just now", "rotate-my-key history")
         waiter = Waiter(self.aws.pause, lambda: None)
-        outcome = resume(note, self.account, self.here, self.progress, POLICY, waiter, turn=turn)
+        outcome = resume(note, self.account, self.here, self.progress, POLICY, waiter, undo=True)
         return [Result((), note.name, outcome)]
 
     def _restore(self) -> list[Result]:
