@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.core.model import Credentials, Identity, LastUse, Place
+from rotate_my_key.core.model import Credentials, LastUse, Place
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.rotation.engine import Waiter
@@ -20,7 +20,6 @@ from rotate_my_key.rotation.run import Job, Result, Run
 from rotate_my_key.rotation.survey import plan_retirement, retire
 from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, undoable, unfinished
 from tests.engine.fakes import (
-    ALICE,
     Aws,
     FakeAccount,
     FakeHistory,
@@ -223,11 +222,11 @@ class Computer:
 
     # What somebody else does
 
-    def makes_a_key(self, *, used: bool = False, owner: Identity = ALICE) -> Credentials | None:
+    def makes_a_key(self, *, used: bool = False) -> Credentials | None:
         """Somebody else makes a key, if there is room; its secret does not come here."""
-        if len(self.aws.there(owner)) >= 2:
+        if len(self.aws.there()) >= 2:
             return None
-        pair = self.aws.add("somebody else", owner=owner)
+        pair = self.aws.add("somebody else")
         self.aws.keys[pair.key_id].use = LastUse(self.aws.now(), "s3", "eu-west-1") if used else None
         self.oracle.rebase()
         return pair
