@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,47 +32,28 @@ from .reissue.world import FakeObjects, FakeSecrets, Points
 
 DAY = timedelta(days=1)
 USED = LastUse(datetime(2026, 11, 1, 12, 0, tzinfo=UTC), "s3", "eu-west-1")
-# The verbs by their actions, for those that may be denied, and what each is called with.
-ACTIONS = {
-    "request_report": "GenerateCredentialReport",
-    "report": "GetCredentialReport",
-    "users": "ListUsers",
-    "find": "GetUser",
-    "keys": "ListAccessKeys",
-    "members": "GetGroup",
-    "tag": "TagUser",
-    "untag": "UntagUser",
-    "set_active": "UpdateAccessKey",
-    "delete": "DeleteAccessKey",
-    "create": "CreateAccessKey",
-    "groups_of": "ListGroupsForUser",
-    "has_password": "GetLoginProfile",
-    "delete_password": "DeleteLoginProfile",
-    "has_policy": "GetUserPolicy",
-    "put_policy": "PutUserPolicy",
-    "delete_policy": "DeleteUserPolicy",
-    "tags": "ListUserTags",
-    "last_use": "GetAccessKeyLastUsed",
-}
 UNKNOWN = "AKIAIOSFODNN7EXAMPLE"
-ARGUMENTS: dict[str, tuple[object, ...]] = {
-    "request_report": (),
-    "report": (),
-    "members": ("bots",),
-    "find": ("bob",),
-    "keys": ("bob",),
-    "create": ("bob",),
-    "tag": ("bob", "a", "b"),
-    "untag": ("bob", "a"),
-    "set_active": ("bob", UNKNOWN, True),
-    "delete": ("bob", UNKNOWN),
-    "groups_of": ("bob",),
-    "has_password": ("bob",),
-    "delete_password": ("bob",),
-    "has_policy": ("bob", "x"),
-    "put_policy": ("bob", "x", older_sessions(NOW)),
-    "delete_policy": ("bob", "x"),
+# The verbs that may be denied: their actions, and what each is called with.
+VERBS: dict[str, tuple[str, tuple[object, ...]]] = {
+    "request_report": ("GenerateCredentialReport", ()),
+    "report": ("GetCredentialReport", ()),
+    "members": ("GetGroup", ("bots",)),
+    "find": ("GetUser", ("bob",)),
+    "keys": ("ListAccessKeys", ("bob",)),
+    "create": ("CreateAccessKey", ("bob",)),
+    "tag": ("TagUser", ("bob", "a", "b")),
+    "untag": ("UntagUser", ("bob", "a")),
+    "set_active": ("UpdateAccessKey", ("bob", UNKNOWN, True)),
+    "delete": ("DeleteAccessKey", ("bob", UNKNOWN)),
+    "groups_of": ("ListGroupsForUser", ("bob",)),
+    "has_password": ("GetLoginProfile", ("bob",)),
+    "delete_password": ("DeleteLoginProfile", ("bob",)),
+    "has_policy": ("GetUserPolicy", ("bob", "x")),
+    "put_policy": ("PutUserPolicy", ("bob", "x", older_sessions(NOW))),
+    "delete_policy": ("DeleteUserPolicy", ("bob", "x")),
 }
+LOOKING = {"users": "ListUsers", "tags": "ListUserTags", "last_use": "GetAccessKeyLastUsed"}
+ACTIONS = {**LOOKING, **{verb: action for verb, (action, _) in VERBS.items()}}
 
 
 class Fake:
@@ -165,66 +146,43 @@ def signed_in(running: StandIn, nobody: None, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
-@pytest.fixture
-def real(running: StandIn, aws: Aws, signed_in: None) -> Callable[[], Real]:
-    """Make the real one."""
-    return lambda: Real(running, aws)
-
-
 @pytest.fixture(params=["fake", "AWS"])
-def world(request: pytest.FixtureRequest, real: Callable[[], Real]) -> World:
+def world(request: pytest.FixtureRequest, running: StandIn, aws: Aws, signed_in: None) -> World:
     """Each of the two, with bob in it."""
-    made: World = Fake() if request.param == "fake" else real()
+    made: World = Fake() if request.param == "fake" else Real(running, aws)
     made.user("bob", "/staff/eu/", owner="bob@example.com")
     return made
-
-
-def names(world: World) -> list[str]:
-    """Who there is, but for who signs."""
-    return sorted(user.name for user in world.directory.users() if user.name != "me")
 
 
 # Looking
 
 
-def test_the_account_is_told(world: World) -> None:
-    """By the directory, and by who signs."""
-    assert world.directory.account.number == world.organization.me().account == world.number
-
-
 def test_users_come_without_what_they_cost_more_calls(world: World) -> None:
-    """Keys, tags, groups and passwords are unknown, not absent."""
+    """Keys, tags, groups and passwords are unknown, not absent. One is found by name, whatever the path, with tags;
+    none is not unknown. The account is told by the directory, and by who signs."""
+    assert world.directory.account.number == world.organization.me().account == world.number
     world.user("eve")
-    assert names(world) == ["bob", "eve"]
-    bob = next(user for user in world.directory.users() if user.name == "bob")
+    users = {user.name: user for user in world.directory.users() if user.name != "me"}
+    bob = users["bob"]
+    assert sorted(users) == ["bob", "eve"]
     assert (bob.account, bob.arn) == (world.number, f"arn:aws:iam::{world.number}:user/staff/eu/bob")
     assert (bob.path, bob.is_root) == ("/staff/eu/", False)
-    assert bob.created is not None
-    assert bob.created.tzinfo is not None
+    assert bob.created is not None and bob.created.tzinfo is not None
     assert (bob.keys, bob.tags, bob.groups, bob.password, bob.signed_in) == ((), None, None, None, None)
-
-
-def test_one_user_is_found_with_tags(world: World) -> None:
-    """By name, whatever the path; none is not unknown."""
-    world.user("eve")
     bob = world.directory.find("bob")
     assert (bob.path, bob.tags, bob.groups) == ("/staff/eu/", {"owner": "bob@example.com"}, None)
     assert (world.directory.tags("bob"), world.directory.tags("eve")) == ({"owner": "bob@example.com"}, {})
 
 
-def test_keys_are_listed_with_status_and_age(world: World) -> None:
-    """As IAM lists them, active or not."""
-    old, young = world.key("bob", 98), world.key("bob", 3, "Inactive")
+def test_keys_are_listed_with_status_age_and_last_use(world: World) -> None:
+    """As IAM lists them, active or not; when, where and by what they were used; never is not unknown. A key that is not
+    there may just have been deleted."""
+    old, young = world.key("bob", 98, use=USED), world.key("bob", 3, "Inactive")
     found = {key.key_id: key for key in world.directory.keys("bob")}
     assert {key_id: key.active for key_id, key in found.items()} == {old: True, young: False}
     assert abs(found[young].created - found[old].created - 95 * DAY) < timedelta(minutes=1)
-
-
-def test_last_use(world: World) -> None:
-    """When, where and by what; never is not unknown. A key that is not there may just have been deleted."""
-    used, unused = world.key("bob", 98, use=USED), world.key("bob", 3)
-    never = world.directory.last_use(unused)
-    assert world.directory.last_use(used) == USED
+    never = world.directory.last_use(young)
+    assert world.directory.last_use(old) == USED
     assert never is not None and never.at is None
     assert world.directory.last_use(UNKNOWN) is None
 
@@ -239,8 +197,13 @@ def test_members_of_a_group(world: World) -> None:
 
 
 def test_the_credential_report(world: World) -> None:
-    """Its columns are AWS's; root comes first; the id of a key is nowhere."""
+    """While it is not ready asking says no, and fetching says later. Its columns are AWS's; root comes first; the id of
+    a key is nowhere."""
     key_id = world.key("bob", 98, use=USED)
+    world.delay()
+    assert not world.directory.request_report()
+    with pytest.raises(TryLater):
+        world.directory.report()
     while not world.directory.request_report():
         pass
     text, at = world.directory.report()
@@ -253,61 +216,38 @@ def test_the_credential_report(world: World) -> None:
     assert at.tzinfo is not None
 
 
-def test_a_report_that_is_not_ready(world: World) -> None:
-    """Asking says no, and fetching says later; in the end it is there."""
-    world.delay()
-    asked = [world.directory.request_report()]
-    with pytest.raises(TryLater):
-        world.directory.report()
-    while not asked[-1]:
-        asked.append(world.directory.request_report())
-    assert not asked[0]
-    assert world.directory.report()[0]
-
-
 # Changing
 
 
 def test_a_tag_is_set_changed_and_taken_off(world: World) -> None:
-    """The others stay."""
+    """The others stay. A user has fifty at most, but one that is there may be changed."""
     world.directory.tag("bob", "rotate-my-key-fleet", "1 ABCD2345:n2")
     world.directory.tag("bob", "rotate-my-key-fleet", "1 ABCD2345:n3")
     assert world.directory.tags("bob") == {"owner": "bob@example.com", "rotate-my-key-fleet": "1 ABCD2345:n3"}
     world.directory.untag("bob", "rotate-my-key-fleet")
     world.directory.untag("bob", "rotate-my-key-fleet")
     assert world.directory.tags("bob") == {"owner": "bob@example.com"}
-
-
-def test_a_user_has_fifty_tags_at_most(world: World) -> None:
-    """One that is there may be changed."""
     world.user("full", "/", **{f"t{number}": "x" for number in range(50)})
     world.directory.tag("full", "t1", "y")
     with pytest.raises(NotAllowed):
         world.directory.tag("full", "more", "x")
 
 
-def test_a_key_is_switched_off_on_and_deleted(world: World) -> None:
-    """Each may be repeated but the last."""
-    key_id = world.key("bob", 98)
+def test_a_key_is_made_switched_off_on_and_deleted(world: World) -> None:
+    """The pair, and what a list says of it; there is no room for a third. Each act may be repeated but the last."""
+    directory = world.directory
+    pair, key = directory.create("bob")
+    assert (key.key_id, key.active, bool(pair.secret), pair.token) == (pair.key_id, True, True, None)
     for active in (False, False, True, True):
-        world.directory.set_active("bob", key_id, active)
-        assert [key.active for key in world.directory.keys("bob")] == [active]
-    world.directory.delete("bob", key_id)
-    assert world.directory.keys("bob") == ()
-    with pytest.raises(Gone):
-        world.directory.delete("bob", key_id)
-
-
-def test_a_key_is_made(world: World) -> None:
-    """The pair, and what a list says of it; there is no room for a third."""
-    pair, key = world.directory.create("bob")
-    assert (key.key_id, key.active) == (pair.key_id, True)
-    assert pair.secret
-    assert pair.token is None
-    assert [each.key_id for each in world.directory.keys("bob")] == [pair.key_id]
-    world.directory.create("bob")
+        directory.set_active("bob", key.key_id, active)
+        assert [(each.key_id, each.active) for each in directory.keys("bob")] == [(key.key_id, active)]
+    directory.create("bob")
     with pytest.raises(NoRoom):
-        world.directory.create("bob")
+        directory.create("bob")
+    directory.delete("bob", key.key_id)
+    assert len(directory.keys("bob")) == 1
+    with pytest.raises(Gone):
+        directory.delete("bob", key.key_id)
 
 
 def test_passwords_and_policies(world: World) -> None:
@@ -327,33 +267,28 @@ def test_passwords_and_policies(world: World) -> None:
 
 # What is refused
 
-ASKING = {"has_password", "has_policy"}  # say no
 
-
-@pytest.mark.parametrize(
-    "verb", [verb for verb, arguments in ARGUMENTS.items() if "bob" in arguments and verb not in ASKING] + ["tags"]
-)
-def test_a_user_who_is_not_there(world: World, verb: str) -> None:
-    """Gone, in each verb."""
-    with pytest.raises(Gone):
-        getattr(world.directory, verb)("nix", *ARGUMENTS.get(verb, ())[1:])
-
-
-@pytest.mark.parametrize("verb", ARGUMENTS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_what_is_denied(world: World, verb: str) -> None:
-    """The action is told."""
+    """The action is told. What asks of a user who is not there is Gone, but for a yes or no."""
+    action, arguments = VERBS[verb]
+    if "bob" in arguments and verb not in ("has_password", "has_policy"):
+        with pytest.raises(Gone):
+            getattr(world.directory, verb)("nix", *arguments[1:])
     key_id = world.key("bob", 98)
     world.join("bob", "bots")
     world.deny(verb)
     with pytest.raises(Denied) as caught:
-        getattr(world.directory, verb)(*(key_id if each == UNKNOWN else each for each in ARGUMENTS[verb]))
-    assert caught.value.action == f"iam:{ACTIONS[verb]}"
+        getattr(world.directory, verb)(*(key_id if each == UNKNOWN else each for each in arguments))
+    assert caught.value.action == f"iam:{action}"
 
 
 def test_what_is_denied_of_a_list(world: World) -> None:
     """When its first is wanted. Tags and last uses are unknown then, and no error: a survey goes on."""
     key_id = world.key("bob", 98, use=USED)
-    for verb in ("users", "tags", "last_use"):
+    with pytest.raises(Gone):
+        world.directory.tags("nix")
+    for verb in LOOKING:
         world.deny(verb)
     with pytest.raises(Denied):
         list(world.directory.users())
@@ -364,9 +299,8 @@ def test_what_is_denied_of_a_list(world: World) -> None:
 # The organization
 
 
-def test_the_accounts_of_an_organization(running: StandIn, real: Callable[[], Real], aws: Aws) -> None:
+def test_the_accounts_of_an_organization(running: StandIn, signed_in: None, aws: Aws) -> None:
     """Those that are open, with their names; each has a directory."""
-    assert real().number == running.account
     fakes = FakeOrganization(FakeDirectory("111111111111", "main"), FakeDirectory("222222222222", "shop"))
     running.add_account("shop", "222222222222").add_role("fleet")
     running.add_account("closed", "333333333333", "SUSPENDED")
@@ -393,9 +327,8 @@ def test_nothing_begins_that_may_not(world: World, verb: str) -> None:
     directory.keys("bob")
     world.organization.begin = begin
     with pytest.raises(TryLater, match=world.number):
-        next(
-            iter(getattr(directory, verb)(*ARGUMENTS.get(verb, ())))
-        )  # ListUsers gives its pages as they are asked for
+        # ListUsers gives its pages as they are asked for
+        next(iter(getattr(directory, verb)(*VERBS.get(verb, ("", ()))[1])))
     directory.set_active("bob", key_id, False)
     directory.tag("bob", "rotate-my-key-fleet", "1")
     assert directory.tags("bob") == {"owner": "bob@example.com", "rotate-my-key-fleet": "1"}
@@ -430,8 +363,9 @@ def objects(request: pytest.FixtureRequest, cloud: AwsCloud) -> S3:
     return FakeObjects(Points(), now) if request.param == "fake" else cloud.objects()
 
 
-def test_a_secret_is_put_read_and_described(secrets: SecretsManager) -> None:
-    """Its ARN ends with six letters that AWS makes up. Replaced, value and tags, it stays the same secret."""
+def test_a_secret_is_put_listed_read_described_and_deleted(secrets: SecretsManager) -> None:
+    """Its ARN ends with six letters that AWS makes up. Replaced, value and tags, it stays the same secret. It is listed
+    by how its name begins. Deleted again, or one that never was: no error, and the name is free at once."""
     first = secrets.put("k/bob", "old", POLICY, {"for": "bob"})
     assert re.fullmatch(r"arn:aws:secretsmanager:[\w-]+:\d{12}:secret:k/bob-\w{6}", first)
     for value in ("old", "new"):
@@ -440,11 +374,12 @@ def test_a_secret_is_put_read_and_described(secrets: SecretsManager) -> None:
         changed, tags = secrets.about("k/bob") or (now(), {})
         assert abs(now() - changed) < timedelta(minutes=1)
         assert tags == {"for": f"bob {value}"}
-
-
-def test_a_secret_is_deleted_at_once(secrets: SecretsManager) -> None:
-    """Again, or one that never was: no error. Its name is free."""
-    secrets.put("k/bob", "value", POLICY, {})
+    for name in ("k/eve", "other"):
+        secrets.put(name, "value", POLICY, {"for": name})
+    assert {name: tags for name, _, tags in secrets.names("k/")} == {
+        "k/bob": {"for": "bob new"},
+        "k/eve": {"for": "k/eve"},
+    }
     for name in ("k/bob", "k/bob", "k/never"):
         secrets.delete(name)
     assert secrets.about("k/bob") is None
@@ -452,16 +387,6 @@ def test_a_secret_is_deleted_at_once(secrets: SecretsManager) -> None:
         secrets.get("k/bob")
     secrets.put("k/bob", "new", POLICY, {})
     assert secrets.get("k/bob") == "new"
-
-
-def test_secrets_are_listed(secrets: SecretsManager) -> None:
-    """Those whose names begin so."""
-    for name in ("k/bob", "k/eve", "other"):
-        secrets.put(name, "value", POLICY, {"for": name})
-    assert {name: tags for name, _, tags in secrets.names("k/")} == {
-        "k/bob": {"for": "k/bob"},
-        "k/eve": {"for": "k/eve"},
-    }
 
 
 def test_a_secret_without_a_value(cloud: AwsCloud, running: StandIn) -> None:
@@ -478,7 +403,7 @@ def test_a_secret_without_a_value(cloud: AwsCloud, running: StandIn) -> None:
 
 
 def test_an_object_is_put_read_listed_and_deleted(objects: S3) -> None:
-    """One that is not there is no error for delete."""
+    """One that is not there is no error for delete. A link names bucket, object and time; nothing is sent for it."""
     objects.put("keys", "k/bob.json", b"{}")
     objects.put("keys", "k/bob.json", b"{1}")
     objects.put("keys", "other", b"")
@@ -490,11 +415,5 @@ def test_an_object_is_put_read_listed_and_deleted(objects: S3) -> None:
         objects.delete("keys", "k/bob.json")
     with pytest.raises(Gone):
         objects.get("keys", "k/bob.json")
-
-
-def test_a_link_names_bucket_object_and_time(objects: S3) -> None:
-    """Nothing is sent for it."""
     link = objects.link("keys", "k/bob.json", 600)
-    assert "keys" in link
-    assert "k/bob.json?" in link
-    assert "X-Amz-Expires=600" in link
+    assert "keys" in link and "k/bob.json?" in link and "X-Amz-Expires=600" in link
