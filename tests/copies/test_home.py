@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import tempfile
@@ -28,8 +29,7 @@ def findings(laptop: Laptop, done: Finished, key_id: str, code: int = 0) -> dict
 
 def expected(word: str) -> dict[str, str]:
     """What is to be said of the planted files, and of the second name of one."""
-    named = {name: why for name, (_, why) in NAMED.items()}
-    return {**dict.fromkeys(UPDATED, word), **named}
+    return {**dict.fromkeys(UPDATED, word), **{name: why for name, (_, why) in NAMED.items()}}
 
 
 def mend(laptop: Laptop, new: Credentials) -> None:
@@ -57,16 +57,8 @@ def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None
 
 def plain(data: bytes) -> bytes:
     """Without the spellings of slashes and plus signs."""
-    for spelled, sign in (
-        (b"\\\\/", b"/"),
-        (b"\\/", b"/"),
-        (b"&#x2F;", b"/"),
-        (b"\\u002B", b"+"),
-        (b"\\u002F", b"/"),
-        (b"\\x2b", b"+"),
-    ):
-        data = data.replace(spelled, sign)
-    return data
+    slashes = re.sub(rb"\\{1,2}/|&#x2F;|\\u002F", b"/", data)
+    return re.sub(rb"\\u002B|\\x2b", b"+", slashes)
 
 
 def shows_nothing(laptop: Laptop, *done: Finished) -> None:

@@ -119,19 +119,13 @@ def test_a_leak_waits_for_no_file(laptop: Laptop, when: str) -> None:
     assert laptop.run("rotate", "--yes").code == 0
 
 
-@pytest.mark.slow
-def test_without_both_words_it_is_no_leak(laptop: Laptop) -> None:
-    """`--force` alone waits."""
+def test_a_person_gives_the_file_up(laptop: Laptop) -> None:
+    """By the hint: the old key is switched off, and the next run ends it, saying once what is left without a key. Until
+    then `--force` alone, which is no leak, waits too."""
     lay(laptop, laptop.old)
-    rotated(laptop, "--force")
+    done = rotated(laptop, "--force")
     again = laptop.run("rotate", "--yes", "--force")
     assert again.code == 1 and status(laptop)[laptop.old.key_id] == "Active"
-
-
-def test_a_person_gives_the_file_up(laptop: Laptop) -> None:
-    """By the hint: the old key is switched off, and the next run ends it, saying once what is left without a key."""
-    lay(laptop, laptop.old)
-    done = rotated(laptop)
     hint = next(line for line in done.err.splitlines() if line.startswith("hint: "))
     words = hint.partition("if nobody needs them: rotate-my-key ")[2].split()
     assert laptop.run(*words, "--yes").code == 0

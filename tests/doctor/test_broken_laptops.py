@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from rotate_my_key.cli.table import GROUPS
 from rotate_my_key.core.model import RECALL_KEY, Recall
 from rotate_my_key.core.policy import Past
 from rotate_my_key.doctor import Finding, Report
-from rotate_my_key.state.history import FileHistory
+from rotate_my_key.state.history import FileHistory, HandedKeys
 
 from .conftest import Laptop
 
@@ -205,6 +206,19 @@ def elsewhere(url: str = "") -> Callable[[Laptop], object]:
     return lambda laptop: setattr(laptop, "endpoint", url or None)
 
 
+def handed(laptop: Laptop) -> None:
+    """`adopt` took the key, which came through other hands."""
+    laptop.state.mkdir(parents=True, mode=0o700)
+    HandedKeys(str(laptop.state / "handed")).mark(laptop.old.key_id)
+
+
+def quarantine(laptop: Laptop) -> None:
+    """AWS has attached its policy to the user; nothing was denied yet."""
+    iam, deny = laptop.aws._front.world.iam, {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.attach_user_policy(iam.create_policy("", "/", text, "AWSCompromisedKeyQuarantineV3", []).arn, "alice")
+
+
 EDIT = GOOD
 NOTE = '{"version": 99}'
 
@@ -258,6 +272,7 @@ ENVIRONMENT = [
         {"ca-bundle"}, "[default]\nregion = eu-west-1\n", line=3),
     Row("SSLKEYLOGFILE is set", env(SSLKEYLOGFILE="{home}/keys"), {"key-log"}, says("^unset SSLKEYLOGFILE$")),
     Row("HOME is relative", env(HOME="alice"), {"home"}),
+    Row("HOME is no folder", env(HOME=os.devnull), {"home", "no-profile"}, says("^export HOME|")),
     Row("HOME is not there", lambda laptop: shutil.rmtree(laptop.home), {"home", "no-profile"}, says("^export HOME|")),
 ]  # fmt: skip
 
@@ -388,6 +403,7 @@ MODES = [
         says("^sudo chown -R"), needs="root"),
     Row("a note that cannot be read", state("ID.note", "{"), {"unreadable-note"}, says("^rotate-my-key$")),
     Row("a note of a newer version", state("ID.note", NOTE), {"strange-note"}, says(".")),
+    Row("a key that adopt took is still to be replaced", handed, {"handed-key"}, says("^rotate-my-key$")),
 ]  # fmt: skip
 
 PROGRAM = [
@@ -418,6 +434,7 @@ AT_AWS = [
         says("--mfa-code")),
     Row("the user is in quarantine", lambda laptop: laptop.aws.deny("ListAccessKeys", quarantine=True), {"leaked"},
         says("--force")),
+    Row("the user is in quarantine, and nothing was denied yet", quarantine, {"leaked"}, says("--force")),
     Row("keys may not be deleted", lambda laptop: laptop.aws.deny("DeleteAccessKey"), {"denied"},
         says("policy self$")),
     Row("the key is too old", key_of_age(98), {"overdue"}, says("^rotate-my-key rotate$")),

@@ -127,7 +127,8 @@ def test_a_command_that_cron_would_cut_off_is_refused() -> None:
 
 
 def test_only_what_moves_files_and_connections_is_written_down() -> None:
-    """No key, no profile, no setting: those have files of their own. Paths are written as they were worked out."""
+    """No key, no profile, no setting: those have files of their own. Paths are written as they were worked out. A
+    proxy's password stays where it is, and whoever installs the schedule is told."""
     env = {
         "AWS_SHARED_CREDENTIALS_FILE": "~/keys",
         "AWS_PROFILE": "work",
@@ -146,10 +147,6 @@ def test_only_what_moves_files_and_connections_is_written_down() -> None:
         "HTTPS_PROXY": "http://proxy:3128",
         "AWS_CA_BUNDLE": "/etc/ca.pem",
     }
-
-
-def test_a_proxys_password_is_not_written_down() -> None:
-    """It stays where it is, and whoever installs the schedule is told."""
     env = {"HTTPS_PROXY": "http://alice:hunter2@proxy:3128", "NO_PROXY": "a"}
     assert job.make("/x", env, {}).environment == {"NO_PROXY": "a"}
     assert job.left_out(env) == ["HTTPS_PROXY"]

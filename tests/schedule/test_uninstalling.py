@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,89 +25,70 @@ echo done
 """
 
 
-@dataclass
-class Laptop:
-    """A home with an installed program."""
-
-    home: Path
-
-    @property
-    def link(self) -> Path:
-        """The command."""
-        return self.home / ".local/bin/rotate-my-key"
-
-    @property
-    def log(self) -> list[str]:
-        """What the program was called with."""
-        return (self.home.parent / "log").read_text().splitlines()
-
-    def install(self, starts: int = 0, fails: str = "nothing") -> None:
-        """Put a program in."""
-        venv = self.home / ".local/share/rotate-my-key/venv-1.0.0-1-1"
-        program = venv / "bin/rotate-my-key"
-        program.parent.mkdir(parents=True)
-        program.write_text(PROGRAM.format(root=self.home.parent, starts=starts, fails=fails))
-        program.chmod(0o755)
-        self.link.parent.mkdir(parents=True)
-        self.link.symlink_to(program)
-
-    def uninstall(self) -> subprocess.CompletedProcess[str]:
-        """Run install.sh."""
-        env = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
-        command = ["sh", str(ROOT / "install.sh"), "--uninstall"]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-
-
 @pytest.fixture
-def laptop(tmp_path: Path) -> Laptop:
+def home(tmp_path: Path) -> Path:
     """An empty home with a blank in its path."""
     home = tmp_path / "my home"
     home.mkdir()
-    return Laptop(home)
+    return home
 
 
-def test_schedule_and_reminder_go_first(laptop: Laptop) -> None:
-    """The program itself makes ready for it, while it is still there."""
-    laptop.install()
-    done = laptop.uninstall()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "rotate-my-key is removed\n", "")
-    assert laptop.log[-1] == "uninstall --yes"
-    assert not laptop.link.exists()
+def install(home: Path, starts: int = 0, fails: str = "nothing") -> Path:
+    """Put a program in; gives the command."""
+    program = home / ".local/share/rotate-my-key/venv-1.0.0-1-1/bin/rotate-my-key"
+    program.parent.mkdir(parents=True)
+    program.write_text(PROGRAM.format(root=home.parent, starts=starts, fails=fails))
+    program.chmod(0o755)
+    link = home / ".local/bin/rotate-my-key"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(program)
+    return link
 
 
-def test_what_cannot_be_taken_out_keeps_the_program(laptop: Laptop) -> None:
-    """Else a scheduler would start every day what is not there; the command to type is named."""
-    laptop.install(fails="uninstall")
-    done = laptop.uninstall()
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "error: systemd is asleep",
-        "install.sh: the reminder or the schedule could not be removed, so the program stays",
-        "hint: rotate-my-key uninstall",
-    ]
-    assert laptop.link.exists()
+def uninstall(home: Path) -> subprocess.CompletedProcess[str]:
+    """Run install.sh."""
+    env = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    command = ["sh", str(ROOT / "install.sh"), "--uninstall"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
-def test_a_program_that_does_not_start_can_be_removed(laptop: Laptop) -> None:
-    """What it may have installed is named."""
-    laptop.install(starts=1)
-    done = laptop.uninstall()
-    assert done.returncode == 0
-    assert "its reminder and its schedule stay, if there are any" in done.stdout
-    assert not laptop.link.exists()
+KEPT = """error: systemd is asleep
+install.sh: the reminder or the schedule could not be removed, so the program stays
+hint: rotate-my-key uninstall
+"""
+# With which code it starts and what it fails at; install.sh's exit code, its stdout (a pattern) and stderr.
+PROGRAMS = {
+    "it takes out schedule and reminder itself, while it is still there": (
+        0, "nothing", 0, "rotate-my-key is removed\n", ""),
+    "what it cannot take out keeps it: else a scheduler would start every day what is not there": (
+        0, "uninstall", 1, ".*", KEPT),
+    "one that does not start can be removed, and what it may have installed is named": (
+        1, "nothing", 0, ".*its reminder and its schedule stay, if there are any.*", ""),
+}  # fmt: skip
 
 
-def test_without_an_installation_nothing_is_started(laptop: Laptop) -> None:
+@pytest.mark.parametrize(("starts", "fails", "code", "out", "err"), PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_the_program_goes_last(home: Path, starts: int, fails: str, code: int, out: str, err: str) -> None:
+    """It is asked first, and stays where it says no."""
+    link = install(home, starts, fails)
+    done = uninstall(home)
+    assert (done.returncode, done.stderr, link.exists()) == (code, err, code == 1)
+    assert re.fullmatch(out, done.stdout, re.DOTALL)
+    log = (home.parent / "log").read_text().splitlines()
+    assert (log[-1] == "uninstall --yes") is (starts == 0)
+
+
+def test_without_an_installation_nothing_is_started(home: Path) -> None:
     """A command of that name that install.sh did not make is not ours to start."""
-    laptop.install()
-    other = laptop.home / "other"
-    other.write_text(f"#!/bin/sh\ntouch '{laptop.home}/started'\n")
+    link = install(home)
+    other = home / "other"
+    other.write_text(f"#!/bin/sh\ntouch '{home}/started'\n")
     other.chmod(0o755)
-    laptop.link.unlink()
-    laptop.link.symlink_to(other)
-    assert laptop.uninstall().returncode == 0
-    assert not (laptop.home / "started").exists()
-    assert laptop.link.exists()
+    link.unlink()
+    link.symlink_to(other)
+    assert uninstall(home).returncode == 0
+    assert not (home / "started").exists()
+    assert link.exists()
 
 
 def test_the_command_takes_out_both_and_says_how_to_go_on(desk: Desk, systemd: Box) -> None:
