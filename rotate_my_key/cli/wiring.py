@@ -16,7 +16,7 @@ from ..core.errors import Problem
 from ..core.hints import Hint
 from ..core.plan import Note
 from ..files.platform import Lock, machine_ids
-from ..files.write import make_private_dir, real_path, sweep, sweep_folder
+from ..files.write import make_private_dir, sweep, sweep_folder
 from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
 from ..profiles.file import ProfilePaths, Profiles
@@ -127,7 +127,7 @@ class Wiring:
             for name in ("", "reminder", "after", "handed"):
                 sweep_folder(os.path.join(state, name), age=_ABANDONED)  # what stands here is written without the lock
             for path in filter(None, (paths.credentials, paths.config)):
-                sweep(real_path(path))
+                sweep(os.path.realpath(path))
             if os.path.lexists(self.keyring.index.path):
                 with suppress(Problem):  # a locked keyring is no matter of other profiles
                     self.keyring.mend()

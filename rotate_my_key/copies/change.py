@@ -226,7 +226,7 @@ def swap(path: str, old: Credentials, new: Credentials) -> Copy | None:
     """Change the file, if it is a COPY; gives what it is now (UPDATED, or why not), None if it does not hold `old`."""
     forms = Forms(old)
     try:
-        files.sweep(files.real_path(path))
+        files.sweep(os.path.realpath(path))
         for _ in range(_ATTEMPTS):
             found = files.snapshot(path)
             finding = judge(found, forms) if found else None

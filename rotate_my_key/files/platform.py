@@ -14,14 +14,15 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ..core.errors import TryLater, explain
 
 NAME = sys.platform  # for who has to be told which system this is
 TEXT = "utf-8"  # how profile files are written
 OLD = ".rotate-my-key-old"  # behind the name of a file that Windows is replacing
+_HEADER, _SETTING = re.compile(rb"^\s*(\[[^\n]*\])", re.MULTILINE), re.compile(rb"^[^=:\n]*", re.MULTILINE)
 
 # Absent on Windows: O_NOFOLLOW, O_NONBLOCK; elsewhere: O_BINARY.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -66,9 +67,9 @@ if sys.platform == "win32":
     def _replace_once(source: str, target: str) -> None:
         if not os.path.exists(target):
             return os.replace(source, target)
-        backup = backup_name(target)  # without one, 1176 means that the old file is no more
-        with suppress(OSError):
-            os.unlink(backup)
+        backup = target + OLD  # without one, 1176 means that the old file is no more
+        with suppress(FileNotFoundError):
+            os.unlink(backup) if is_spent(backup) else os.rename(backup, f"{backup}-{os.urandom(4).hex()}")
         if not _replace_file(target, source, backup, 0, None, None):
             error = ctypes.WinError(ctypes.get_last_error())
             put_back(target)
@@ -77,56 +78,6 @@ if sys.platform == "win32":
             os.unlink(backup)
         return None
 
-    def put_back(target: str) -> bool:
-        """Rename what ReplaceFileW left under the backup's name alone, failing half-way or killed; tells if it did."""
-        backup = backup_name(target)
-        if os.path.exists(target) or not os.path.exists(backup):
-            return False
-        with suppress(OSError):
-            os.rename(backup, target)
-        return os.path.exists(target)
-
-    def backup_name(target: str) -> str:
-        """What the old file is called for a moment."""
-        return f"{target}{OLD}"
-
-    def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
-        """Nothing to do: `replace` keeps what the target has."""
-
-    def fsync_directory(path: str) -> None:
-        """Nothing to do: NTFS journals names, and a directory cannot be flushed."""
-
-    def my_uid() -> int:
-        """Files have no numeric owner: `st_uid` is 0 for all."""
-        return 0
-
-    def make_private(fd: int) -> None:
-        """Nothing to do: files under the user's profile are the user's alone."""
-
-    def kept_variables() -> dict[str, str]:
-        """The variables that every new program of this user gets, as `setx` writes them."""
-        import winreg
-
-        found = {}
-        with suppress(OSError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, "Environment") as key:
-            for number in range(winreg.QueryInfoKey(key)[1]):
-                name, value, _ = winreg.EnumValue(key, number)
-                found[name.upper()] = str(value)
-        return found
-
-    def fsync(fd: int) -> None:
-        """Make the content durable."""
-        os.fsync(fd)
-
-    def machine_ids() -> str:
-        """What Windows made up when it was installed."""
-        import winreg
-
-        where, view = r"SOFTWARE\Microsoft\Cryptography", winreg.KEY_READ | winreg.KEY_WOW64_64KEY
-        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, where, 0, view) as key:
-            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
-        return ""
-
 else:
     import fcntl
 
@@ -134,16 +85,62 @@ else:
         """Put `source` where `target` is, at once: a reader sees the old file or the new one."""
         os.replace(source, target)
 
-    def put_back(target: str) -> bool:
-        """Nothing to do: `replace` leaves nothing half done."""
+
+@contextmanager
+def explained(doing: str, path: str) -> Iterator[None]:
+    """Raises Problem for an OSError that is met while `doing` something to the path."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, doing, path) from None
+
+
+def put_back(target: str) -> bool:
+    """On Windows: rename what ReplaceFileW left under the backup's name alone, failing half-way or killed; tells if it
+    did. Elsewhere `replace` leaves nothing half done."""
+    if NAME != "win32" or os.path.exists(target) or not os.path.exists(target + OLD):
         return False
+    with suppress(OSError):
+        os.rename(target + OLD, target)
+    return os.path.exists(target)
 
-    def kept_variables() -> dict[str, str]:
-        """Shells set them, in files."""
-        return {}
 
-    def fsync_directory(path: str) -> None:
-        """Make a rename in this directory durable; not every file system can, and those need not."""
+def is_spent(path: str) -> bool:
+    """Whether it is what a killed run of Windows left under the backup's name beside a file that has all its sections;
+    of one without any, its settings. If another program wrote that file, the backup may be the only one to have them.
+    Elsewhere a file of that name is somebody's own."""
+    if NAME != "win32" or not path.endswith(OLD):
+        return False
+    names = []
+    for each in (path, path.removesuffix(OLD)):
+        try:
+            with open(each, "rb") as file:
+                data = file.read().replace(b"\0", b"")  # of UTF-16
+        except OSError:
+            return False
+        names.append({name.strip() for name in _HEADER.findall(data) or _SETTING.findall(data)} - {b""})
+    return names[0] <= names[1]
+
+
+def my_uid() -> int:
+    """Whose files this process makes; files of Windows have no numeric owner, and their `st_uid` is 0."""
+    if sys.platform == "win32":
+        return 0
+    return os.geteuid()
+
+
+def fsync(fd: int) -> None:
+    """Make the content durable; on macOS to the platters: plain fsync leaves the data in the drive's cache there."""
+    if sys.platform == "darwin":
+        with suppress(OSError):  # network file systems know no F_FULLFSYNC
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(fd)
+
+
+def fsync_directory(path: str) -> None:
+    """Make a rename in this directory durable; not every file system can, and those need not. NTFS journals names."""
+    if sys.platform != "win32":
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fsync(fd)
@@ -153,59 +150,43 @@ else:
         finally:
             os.close(fd)
 
-    def my_uid() -> int:
-        """Whose files this process makes."""
-        return os.geteuid()
 
-    def make_private(fd: int) -> None:
-        """0600, whatever the umask is. Some file systems allow no chmod."""
+def make_private(fd: int) -> None:
+    """0600, whatever the umask is. Some file systems allow no chmod. On Windows files under the user's profile are the
+    user's alone."""
+    if sys.platform != "win32":
         try:
             _chmod(fd, 0o600)
         except PermissionError:
             raise OSError(errno.ENOTSUP, "its file system does not allow chmod 600") from None
 
-    def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
-        """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`. Raises OSError if one of
-        these cannot be given."""
+
+def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
+    """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`. Raises OSError if one of
+    these cannot be given. On Windows `replace` keeps what the target has."""
+    if sys.platform != "win32":
         mine = os.fstat(target)
         if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
             os.fchown(target, status.st_uid, status.st_gid)
         _copy_attributes(source, target)
         _chmod(target, stat.S_IMODE(status.st_mode))
 
-    def _chmod(fd: int, mode: int) -> None:
-        if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
-            os.fchmod(fd, mode)
+
+def _chmod(fd: int, mode: int) -> None:
+    if sys.platform != "win32" and stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+        os.fchmod(fd, mode)
 
 
-if sys.platform == "darwin":
-    import ctypes
+def _copy_attributes(source: int, target: int) -> None:
+    """By the means that macOS and Linux have; no way is known on other systems."""
+    if sys.platform == "darwin":
+        import ctypes
 
-    _ACL_AND_ATTRIBUTES = 1 << 0 | 1 << 2  # COPYFILE_ACL | COPYFILE_XATTR of copyfile.h
-
-    def _copy_attributes(source: int, target: int) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.fcopyfile(source, target, None, ctypes.c_uint32(_ACL_AND_ATTRIBUTES)) != 0:
+        libc, acl_and_attributes = ctypes.CDLL(None, use_errno=True), 1 << 0 | 1 << 2  # as copyfile.h has them
+        if libc.fcopyfile(source, target, None, ctypes.c_uint32(acl_and_attributes)) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-
-    def machine_ids() -> str:
-        """That of this start of the computer: its name follows the network."""
-        found = ctypes.create_string_buffer(64)
-        size = ctypes.c_size_t(len(found))
-        failed = ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", found, ctypes.byref(size), None, 0)
-        return "" if failed else found.value.decode()
-
-    def fsync(fd: int) -> None:
-        """To the platters: plain fsync on macOS leaves the data in the drive's cache."""
-        try:
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        except OSError:
-            os.fsync(fd)  # network file systems know no F_FULLFSYNC
-
-elif sys.platform == "linux":
-
-    def _copy_attributes(source: int, target: int) -> None:
+    elif sys.platform == "linux":
         try:
             names = os.listxattr(source)
         except OSError as error:
@@ -221,30 +202,43 @@ elif sys.platform == "linux":
                 if os.getxattr(target, name) != value:
                     raise
 
-    def machine_ids() -> str:
-        """That of this start of the computer, which containers have in common as they have locks, and its own."""
-        found = ""
+
+def kept_variables() -> dict[str, str]:
+    """The variables that every new program of this user gets, as `setx` writes them; shells set theirs in files."""
+    found: dict[str, str] = {}
+    if sys.platform == "win32":
+        import winreg
+
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, "Environment") as key:
+            for number in range(winreg.QueryInfoKey(key)[1]):
+                name, value, _ = winreg.EnumValue(key, number)
+                found[name.upper()] = str(value)
+    return found
+
+
+def machine_ids() -> str:
+    """What tells this computer from others of its name. Linux: of this start of it, which containers have in common as
+    they have locks, and its own; macOS: of this start, for its name follows the network; Windows: what it made up when
+    it was installed. None is known on other systems."""
+    found = ""
+    if sys.platform == "win32":
+        import winreg
+
+        where, view = r"SOFTWARE\Microsoft\Cryptography", winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, where, 0, view) as key:
+            found = str(winreg.QueryValueEx(key, "MachineGuid")[0])
+    elif sys.platform == "darwin":
+        import ctypes
+
+        text = ctypes.create_string_buffer(64)
+        size = ctypes.c_size_t(len(text))
+        if not ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", text, ctypes.byref(size), None, 0):
+            found = text.value.decode()
+    elif sys.platform == "linux":
         for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
             with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
                 found += file.read(64).strip() + " "
-        return found.strip()
-
-    def fsync(fd: int) -> None:
-        """Make the content durable."""
-        os.fsync(fd)
-
-elif sys.platform != "win32":
-
-    def _copy_attributes(source: int, target: int) -> None:
-        """No way known on this system."""
-
-    def machine_ids() -> str:
-        """None known on this system."""
-        return ""
-
-    def fsync(fd: int) -> None:
-        """Make the content durable."""
-        os.fsync(fd)
+    return found.strip()
 
 
 def is_mount_point(path: str) -> bool:
@@ -320,12 +314,11 @@ class Lock:
 
     def __enter__(self) -> Lock:
         try:
-            self._fd = os.open(self._path, os.O_CREAT | WRITE | NO_FOLLOW, 0o600)
-            self._take()
-        except BaseException as error:
+            with explained("lock", self._path):
+                self._fd = os.open(self._path, os.O_CREAT | WRITE | NO_FOLLOW, 0o600)
+                self._take()
+        except BaseException:
             self.__exit__()
-            if isinstance(error, OSError):
-                raise explain(error, "lock", self._path) from None
             raise
         return self
 

@@ -17,7 +17,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..core.errors import Problem, explain
+from ..core.errors import Problem
 from . import platform
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -62,12 +62,8 @@ def read_start(path: str, most: int = 1 << 20) -> bytes:
 def read_regular(path: str, hint: str = "", most: int = -1) -> bytes:
     """The bytes of a file that a person named, `most` of them. Raises Problem, with `hint` if it is no regular file."""
     refuse_odd(path, hint)
-    try:
-        fd = os.open(path, platform.READ)
-        with open(fd, "rb") as file:
-            return file.read(most)
-    except OSError as error:
-        raise explain(error, "read", path) from None
+    with platform.explained("read", path), open(os.open(path, platform.READ), "rb") as file:
+        return file.read(most)
 
 
 # Git

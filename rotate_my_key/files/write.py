@@ -25,6 +25,7 @@ from typing import NamedTuple
 from ..core.errors import Problem, TryLater, explain, is_denied
 from ..core.hints import quoted
 from . import platform
+from .platform import explained
 
 _OURS = ".rotate-my-key."
 _in_use: set[str] = set()  # by this process: several rotations may be under way in it, and one must not sweep another's
@@ -37,10 +38,9 @@ def sweep_folder(folder: str, start: str = _OURS, age: float = 0.0) -> None:
     with suppress(OSError):
         for entry in os.scandir(folder or "."):
             mine = pattern.fullmatch(entry.name) and entry.path not in _in_use
-            old = platform.NAME == "win32" and entry.name.endswith(platform.OLD)  # elsewhere it is somebody's own
-            if old and os.path.exists(entry.path.removesuffix(platform.OLD)):
-                discard(entry.path)
-            if mine and time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
+            if mine and time.time() - entry.stat(follow_symlinks=False).st_mtime < age:
+                continue
+            if mine or platform.is_spent(entry.path):
                 discard(entry.path)
 
 
@@ -94,33 +94,27 @@ def must_be_mine(path: str) -> None:
     while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     if platform.my_uid() == 0:
-        try:
+        with explained("look at", folder):
             _refuse_foreign(os.stat(folder), folder)
-        except OSError as error:
-            raise explain(error, "look at", folder) from None
 
 
 def make_folder(path: str) -> None:
     """Make the folder and those above it, as the umask says; one that is there stays as it is. Raises Problem."""
     must_be_mine(path)
-    try:
+    with explained("make the folder", path):
         os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise explain(error, "make the folder", path) from None
 
 
 def make_private_dir(path: str) -> None:
     """Make the folder (0700; those above it as the umask says), or tighten one that is there. Raises Problem if it
     belongs to another user, or is no folder."""
     must_be_mine(path)
-    try:
+    with explained("make the folder", path):
         _make_dirs(path, 0o700)
         status = os.stat(path)
         _refuse_foreign(status, path)
         if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
             os.chmod(path, 0o700)
-    except OSError as error:
-        raise explain(error, "make the folder", path) from None
     if not stat.S_ISDIR(status.st_mode):
         raise Problem(f"{path} is not a folder", f"move it away: mv {quoted(path)} {quoted(f'{path}.old')}")
 
@@ -141,11 +135,10 @@ def write_private(path: str, data: bytes) -> None:
     must_be_mine(os.path.dirname(path))
     temporary = temporary_name(path)
     try:
-        _make(temporary, data)
-        platform.replace(temporary, path)
-        platform.fsync_directory(os.path.dirname(path) or ".")
-    except OSError as error:
-        raise explain(error, "write", path) from None
+        with explained("write", path):
+            _make(temporary, data)
+            platform.replace(temporary, path)
+            platform.fsync_directory(os.path.dirname(path) or ".")
     finally:
         discard(temporary)
 
@@ -155,59 +148,74 @@ def create_private(path: str, data: bytes) -> bool:
     must_be_mine(os.path.dirname(path))
     temporary = temporary_name(path)
     try:
-        _make(temporary, data)
-        try:
-            os.link(temporary, path)  # a rename would replace a file that is there
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _make(path, data)
-        platform.fsync_directory(os.path.dirname(path) or ".")
-    except FileExistsError:
+        with explained("write", path), suppress(FileExistsError):
+            _make(temporary, data)
+            try:
+                os.link(temporary, path)  # a rename would replace a file that is there
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _make(path, data)
+            platform.fsync_directory(os.path.dirname(path) or ".")
+            return True
         return False
-    except OSError as error:
-        raise explain(error, "write", path) from None
     finally:
         discard(temporary)
-    return True
 
 
-def _make(path: str, data: bytes) -> None:
-    """A new file, durable; none if it cannot be filled."""
-    fd = os.open(path, platform.CREATE, 0o600)
+def _make(path: str, data: bytes, like: Snapshot | None = None) -> None:
+    """A new file, durable, private or with the metadata of one that is there; none if it cannot be filled."""
     try:
-        platform.make_private(fd)
+        fd = os.open(path, platform.CREATE, 0o600)
+    except OSError as error:
+        if like and is_denied(error):
+            raise _OnlyInPlaceError("its folder cannot be written to") from None
+        raise
+    try:
+        if like is None:
+            platform.make_private(fd)
         write_at(fd, data, 0)
+        if like:
+            _give_metadata(like, fd)
         platform.fsync(fd)
-    except OSError:
+    except BaseException:
         discard(path)
         raise
     finally:
         os.close(fd)
 
 
+def _give_metadata(found: Snapshot, fd: int) -> None:
+    source = os.open(found.path, platform.READ)
+    try:
+        platform.copy_metadata(source, fd, found.status)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
+            raise
+        raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
+    finally:
+        os.close(source)
+
+
 def append_private(path: str, line: bytes) -> None:
     """Add one line (without its line end), in one call. A line that a crash cut off before is ended first."""
-    try:
-        with _mine(path, os.O_CREAT | os.O_APPEND | platform.WRITE) as (fd, status):
-            platform.make_private(fd)
-            if status.st_size:
-                os.lseek(fd, -1, os.SEEK_END)
-                line = line if os.read(fd, 1) == b"\n" else b"\n" + line
-            # All of it or nothing, as far as the system lets us
-            data = line + b"\n"
-            try:
-                while data:
-                    data = data[os.write(fd, data) :]
-                platform.fsync(fd)
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(fd, status.st_size)
-                raise
+    with explained("write", path), _mine(path, os.O_CREAT | os.O_APPEND | platform.WRITE) as (fd, status):
+        platform.make_private(fd)
+        if status.st_size:
+            os.lseek(fd, -1, os.SEEK_END)
+            line = line if os.read(fd, 1) == b"\n" else b"\n" + line
+        # All of it or nothing, as far as the system lets us
+        data = line + b"\n"
+        try:
+            while data:
+                data = data[os.write(fd, data) :]
+            platform.fsync(fd)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(fd, status.st_size)
+            raise
         if not status.st_size:
             platform.fsync_directory(os.path.dirname(path) or ".")
-    except OSError as error:
-        raise explain(error, "write", path) from None
 
 
 def read_private(path: str, most: int = 1 << 20) -> bytes | None:
@@ -237,25 +245,18 @@ def reserve_private(path: str, size: int) -> None:
 def overwrite_private(path: str, data: bytes) -> None:
     """Write over the reserved bytes in place, from the beginning. Raises Problem if the file is missing or smaller than
     `data`."""
-    try:
-        with _mine(path, platform.WRITE) as (fd, status):
-            if status.st_size < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            write_at(fd, data, 0)
-            platform.fsync(fd)
-    except OSError as error:
-        raise explain(error, "write", path) from None
+    with explained("write", path), _mine(path, platform.WRITE) as (fd, status):
+        if status.st_size < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_at(fd, data, 0)
+        platform.fsync(fd)
 
 
 def remove_private(path: str) -> None:
     """Remove the file durably; one that is not there is removed already."""
-    try:
+    with explained("remove", path), suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
         platform.fsync_directory(os.path.dirname(path) or ".")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise explain(error, "remove", path) from None
 
 
 @contextmanager
@@ -305,15 +306,10 @@ class _OnlyInPlaceError(Exception):
     """Rename cannot be, for this reason; never leaves this module."""
 
 
-def real_path(path: str) -> str:
-    """The path of the file itself, with all links followed."""
-    return os.path.realpath(path)
-
-
 def snapshot(path: str) -> Snapshot | None:
     """Read a file, through links. None if there is none, or none that is regular: SDKs pass over pipes and /dev/null.
     Raises Problem if it is there and cannot be read."""
-    real = real_path(path)
+    real = os.path.realpath(path)
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
             return None
@@ -323,9 +319,8 @@ def snapshot(path: str) -> Snapshot | None:
     except OSError as error:
         raise explain(error, "read", path) from None
     try:
-        return Snapshot(real, platform.read_all(fd), os.fstat(fd))
-    except OSError as error:
-        raise explain(error, "read", path) from None
+        with explained("read", path):
+            return Snapshot(real, platform.read_all(fd), os.fstat(fd))
     finally:
         os.close(fd)
 
@@ -346,10 +341,8 @@ def rehearse(found: Snapshot) -> str | None:
 
 def foresee(found: Snapshot) -> str | None:
     """What `rehearse` would say, as far as looking alone can tell: nothing is written, for `doctor`."""
-    try:
+    with explained("read", os.path.dirname(found.path)):
         reason = _obstacle(found)
-    except OSError as error:
-        raise explain(error, "read", os.path.dirname(found.path)) from None
     if not reason and not os.access(os.path.dirname(found.path), os.W_OK | os.X_OK):
         reason = "its folder cannot be written to"
     _open_for_writing(found.path, must=reason is not None)
@@ -385,16 +378,12 @@ def replace(found: Snapshot, data: bytes) -> Written:
 
 def remove(found: Snapshot) -> Written:
     """Remove the file, if it is still as found. Raises Problem if it cannot be removed."""
-    try:
-        if not _unchanged(found):
-            return Written.CHANGED
-        os.unlink(found.path)
-    except FileNotFoundError:
-        return Written.CHANGED
-    except OSError as error:
-        raise explain(error, "remove", found.path) from None
-    _sync_directory(found.path)
-    return Written.DONE
+    with explained("remove", found.path), suppress(FileNotFoundError):
+        if _unchanged(found):
+            os.unlink(found.path)
+            _sync_directory(found.path)
+            return Written.DONE
+    return Written.CHANGED
 
 
 def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
@@ -402,16 +391,15 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
     longer. Raises Problem if it cannot be written: then earlier pieces may have been."""
     fd = _open_for_writing(found.path, must=True, keep=True)
     try:
-        if platform.read_all(fd) != found.data:
-            return Written.CHANGED
-        for offset, piece in writes:
-            write_at(fd, piece, offset)
-        platform.fsync(fd)
-    except OSError as error:
-        raise explain(error, "write", found.path) from None
+        with explained("write", found.path):
+            if platform.read_all(fd) != found.data:
+                return Written.CHANGED
+            for offset, piece in writes:
+                write_at(fd, piece, offset)
+            platform.fsync(fd)
+            return Written.DONE
     finally:
         os.close(fd)
-    return Written.DONE
 
 
 def _write_beside(found: Snapshot, data: bytes) -> str:
@@ -420,29 +408,7 @@ def _write_beside(found: Snapshot, data: bytes) -> str:
     if reason:
         raise _OnlyInPlaceError(reason)
     path = temporary_name(found.path)
-    try:
-        fd = os.open(path, platform.CREATE, 0o600)
-    except OSError as error:
-        if is_denied(error):
-            raise _OnlyInPlaceError("its folder cannot be written to") from None
-        raise
-    try:
-        write_at(fd, data, 0)
-        source = os.open(found.path, platform.READ)
-        try:
-            platform.copy_metadata(source, fd, found.status)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
-                raise
-            raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
-        finally:
-            os.close(source)
-        platform.fsync(fd)
-    except BaseException:
-        discard(path)
-        raise
-    finally:
-        os.close(fd)
+    _make(path, data, found)
     return path
 
 

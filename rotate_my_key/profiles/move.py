@@ -225,7 +225,7 @@ class Moving:
             process = facts.process
             data = remove_process(facts.leader, profile, process)
             if not data and process and process.made_file:
-                remove_private(disk.real_path(facts.leader.path))
+                remove_private(os.path.realpath(facts.leader.path))
             else:
                 _write(facts.leader, data)
         self._store.remove(profile)

@@ -111,7 +111,7 @@ class LocalPlaces:
     def _held(self, file: ProfileFile, key_ids: Collection[str]) -> Iterator[tuple[str, Credentials]]:
         """What the file's profiles hold; some SDKs take an id from here and its secret from the other file."""
         other, kind = next(each for each in self._files if each[1] is not file.kind)
-        same = files.real_path(other) == files.real_path(file.path)
+        same = os.path.realpath(other) == os.path.realpath(file.path)
         for name, pair in file.holders(key_ids):
             if same and file.kind is PlaceKind.CONFIG and name.startswith("["):
                 continue  # read as the credentials file, every section of it is a profile
@@ -148,9 +148,9 @@ class LocalPlaces:
             warnings: list[str] = []
             for path, group in _by_file(in_files).items():
                 warnings += self._rehearse_file(path, group, old)
-        edited = {files.real_path(place.path) for place in in_files}
+        edited = {os.path.realpath(place.path) for place in in_files}
         for path, kind in self._files:  # what names the key in a file of which no place changes
-            if files.real_path(path) not in edited and (file := self._read(path, kind)):
+            if os.path.realpath(path) not in edited and (file := self._read(path, kind)):
                 warnings += mentions(file, old.key_id)
         return warnings
 
@@ -381,7 +381,7 @@ def _by_file(places: Collection[Place]) -> dict[str, list[Place]]:
     """The places in files, by the real path of the file."""
     groups: dict[str, list[Place]] = {}
     for place in places:
-        groups.setdefault(files.real_path(place.path), []).append(place)
+        groups.setdefault(os.path.realpath(place.path), []).append(place)
     return groups
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..core.errors import Problem, TryLater
 from ..core.hints import quoted
-from ..files.write import Written, create_private, make_folder, real_path, remove, replace, snapshot
+from ..files.write import Written, create_private, make_folder, remove, replace, snapshot
 
 # Each with the name of its static script, in the reminder's folder and in `blocks/`
 FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}
@@ -197,10 +197,10 @@ def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: 
         elif found and after is not None:
             outcome = replace(found, after)
         else:
-            if os.path.lexists(real_path(path)):
+            if os.path.lexists(os.path.realpath(path)):
                 raise Problem(f"{path} is not a regular file", f"ls -l {quoted(path)}")
-            make_folder(os.path.dirname(real_path(path)))
-            outcome = Written.DONE if create_private(real_path(path), after or b"") else Written.CHANGED
+            make_folder(os.path.dirname(os.path.realpath(path)))
+            outcome = Written.DONE if create_private(os.path.realpath(path), after or b"") else Written.CHANGED
         if outcome is Written.IMPOSSIBLE:
             raise Problem(
                 f"{path} cannot be replaced: it is mounted, has a second hard link or belongs to another user", by_hand

@@ -142,13 +142,39 @@ def test_windows_puts_back_what_a_killed_run_left(windows: types.ModuleType, fil
     """Killed within ReplaceFileW, the file may have the backup's name alone: whoever reads it next renames it."""
     source, target = files
     assert not windows.put_back(target)
-    os.rename(target, windows.backup_name(target))
+    os.rename(target, target + windows.OLD)
     assert windows.put_back(target)
     assert Path(target).read_bytes() == b"old"
-    Path(windows.backup_name(target)).write_bytes(b"left over")
+    Path(target + windows.OLD).write_bytes(b"old")
     assert not windows.put_back(target)
     windows.replace(source, target)
     assert os.listdir(os.path.dirname(target)) == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("old", "now", "spent"),
+    [
+        pytest.param("[a]\nid = 1\n[b]\n", " [b]\n[c]\n[a]\n", True, id="all sections"),
+        pytest.param("[a]\nid = 1\n[b]\n", "[a]\nid = 1\n", False, id="a section is missing"),
+        pytest.param("ID=1\r\n\nSECRET: 2", "SECRET: 3\nID=4", True, id="all settings"),
+        pytest.param("ID=1\nSECRET=2\n", "ID=1\n", False, id="a setting is missing"),
+        pytest.param("", None, False, id="no file"),
+    ],
+)
+def test_windows_removes_no_only_copy(
+    windows: types.ModuleType, tmp_path: Path, old: str, now: str | None, spent: bool
+) -> None:
+    """Another program may have written the file anew after a killed run: what it lacks is kept, whoever sweeps."""
+    backup, target = tmp_path / f"file{windows.OLD}", tmp_path / "file"
+    backup.write_text(old)
+    if now is not None:
+        target.write_text(now)
+    assert windows.is_spent(str(backup)) == spent
+    assert not windows.is_spent(str(target))
+    (tmp_path / "new").write_text("[new]\n")
+    windows.replace(str(tmp_path / "new"), str(target))
+    left = {path.read_text() for path in tmp_path.iterdir()} - {"[new]\n"}
+    assert left == (set() if spent else {old})
 
 
 def test_windows_makes_a_new_file_by_rename(

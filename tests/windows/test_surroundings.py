@@ -69,9 +69,14 @@ def test_a_file_that_another_program_reads(laptop: WindowsLaptop, share: int) ->
 
 
 def test_a_file_that_has_lost_its_name(laptop: WindowsLaptop) -> None:
-    """A computer that stops within ReplaceFileW leaves it under the backup's: the next run renames it."""
-    laptop.file.rename(f"{laptop.file}.rotate-my-key-old")
+    """A computer that stops within ReplaceFileW leaves it under the backup's: the next run renames it. One beside the
+    file is swept, but not where the file lacks one of its profiles."""
+    backup = laptop.file.rename(f"{laptop.file}.rotate-my-key-old")
     laptop.settled()
+    for text, kept in (("[work]\n", False), ("[other]\n", True)):
+        backup.write_text(text)
+        assert laptop.run("rotate", "--yes", "--force").code == 0
+        assert [path.read_text() for path in laptop.file.parent.glob("*-old*")] == [text] * kept
 
 
 @pytest.mark.parametrize("share", [0, 1], ids=["nothing", "read"])
