@@ -165,6 +165,8 @@ def create_private(path: str, data: bytes) -> bool:
 
 def _make(path: str, data: bytes, like: Snapshot | None = None) -> None:
     """A new file, durable, private or with the metadata of one that is there; none if it cannot be filled."""
+    if like and (reason := _obstacle(like)):
+        raise _OnlyInPlaceError(reason)
     try:
         fd = os.open(path, platform.CREATE, 0o600)
     except OSError as error:
@@ -328,13 +330,16 @@ def snapshot(path: str) -> Snapshot | None:
 def rehearse(found: Snapshot) -> str | None:
     """Do all that a write does but the rename, with zeros instead of content. None if the file can be replaced by
     rename; else why it can only be written in place. Raises Problem if neither."""
+    temporary = temporary_name(found.path)
     try:
-        discard(_write_beside(found, bytes(len(found.data))))
+        _make(temporary, bytes(len(found.data)), found)
     except _OnlyInPlaceError as reason:
         _open_for_writing(found.path, must=True)
         return str(reason)
     except OSError as error:
         raise explain(error, "write beside", found.path) from None
+    finally:
+        discard(temporary)
     _open_for_writing(found.path, must=False)
     return None
 
@@ -352,24 +357,21 @@ def foresee(found: Snapshot) -> str | None:
 def replace(found: Snapshot, data: bytes) -> Written:
     """Put `data` where `found` is, by rename, if the file is still as found. Raises Problem if it cannot be written."""
     sweep(found.path)
+    temporary, doing = temporary_name(found.path), "write beside"
     try:
-        temporary = _write_beside(found, data)
-    except _OnlyInPlaceError:
-        return Written.IMPOSSIBLE
-    except FileNotFoundError:
-        return Written.CHANGED
-    except OSError as error:
-        raise explain(error, "write beside", found.path) from None
-    try:
+        _make(temporary, data, found)
+        doing = "replace"
         if not _unchanged(found):
             return Written.CHANGED
         platform.replace(temporary, found.path)
+    except _OnlyInPlaceError:
+        return Written.IMPOSSIBLE
     except FileNotFoundError:
         return Written.CHANGED  # swept by another user's run, or the folder moved
     except OSError as error:
-        if error.errno in (errno.EBUSY, errno.EXDEV) or is_denied(error):
+        if doing == "replace" and (error.errno in (errno.EBUSY, errno.EXDEV) or is_denied(error)):
             return Written.IMPOSSIBLE
-        raise explain(error, "replace", found.path) from None
+        raise explain(error, doing, found.path) from None
     finally:
         discard(temporary)
     _sync_directory(found.path)
@@ -400,16 +402,6 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
             return Written.DONE
     finally:
         os.close(fd)
-
-
-def _write_beside(found: Snapshot, data: bytes) -> str:
-    """A complete, durable file beside the target, with all its metadata; gives its path."""
-    reason = _obstacle(found)
-    if reason:
-        raise _OnlyInPlaceError(reason)
-    path = temporary_name(found.path)
-    _make(path, data, found)
-    return path
 
 
 def _obstacle(found: Snapshot) -> str | None:

@@ -73,7 +73,7 @@ def test_a_file_that_has_lost_its_name(laptop: WindowsLaptop) -> None:
     file is swept, but not where the file lacks one of its profiles."""
     backup = laptop.file.rename(f"{laptop.file}.rotate-my-key-old")
     laptop.settled()
-    for text, kept in (("[work]\n", False), ("[other]\n", True)):
+    for text, kept in (("[work]\n", False), ("[gone]\n", True)):
         backup.write_text(text)
         assert laptop.run("rotate", "--yes", "--force").code == 0
         assert [path.read_text() for path in laptop.file.parent.glob("*-old*")] == [text] * kept
