@@ -292,7 +292,9 @@ def test_who_may_be_exempt_is_told_and_marked(told: Company) -> None:
     assert "(It may be exempt: the members of group robots could not be read.)" in " ".join(
         told.aws.mails[0].text.split()
     )
-    assert "May be exempt, but this could not be read (2)" in told.aws.published[0].message
+    digest = " ".join(told.aws.published[0].message.split())
+    assert "May be exempt, but this could not be read (2)" in digest
+    assert f"alice in {told.aws.account}: the members of group robots" in digest
     both = f"alice in {told.aws.account} and bob in {told.aws.account}"
     assert f"{both} may be exempt: the members of group robots could not be read" in done.err
 
