@@ -310,7 +310,10 @@ def test_one_is_tried_with_a_made_up_key(laptop: Laptop) -> None:
 
 REFUSED = {
     "a program that is not there": ("[[x]]\ncommand = no-such-program", "there is no program no-such-program"),
-    "words without commas": ("[[x]]\ncommand = gh secret set", "no shell reads it; separate its words by commas: gh, "),
+    "words without commas": (
+        "[[x]]\ncommand = gh secret set",
+        "no shell reads it; separate its words by commas: gh, secret, set",
+    ),
     "no command": ("[[x]]\nsecret = yes", "[[x]] has no command"),
     "another setting": ("[[x]]\ncommand = true\nshell = yes", "has no setting shell"),
     "a wrong timeout": ("[[x]]\ncommand = true\ntimeout = 0", "0 is too short"),

@@ -7,14 +7,11 @@ import pytest
 
 from tests.killing import LATER
 from tests.laptop import Finished
-from tests.rotation.test_bad_days import CALLS
+from tests.rotation.test_bad_days import CALLS, WEIGHTY
 from tests.rotation.test_notes import change_note
 from tests.windows.conftest import PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
-
-# Around a call that only looks it is the same whether AWS gets it, and whether it has answered.
-WEIGHTY = ("a new key", "signing in as read from the file", "switching the old key off", "deleting the old key")
 
 
 def test_a_whole_rotation(laptop: WindowsLaptop) -> None:
