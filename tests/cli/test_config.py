@@ -93,8 +93,8 @@ def test_show_json(home: Home) -> None:
     ceiling = f"{home.paths.site_file} line 2"
     assert shown["settings"]["snooze"] == {"value": False, "source": "built-in", "asked": "yes", "ceiling": ceiling}
     assert shown["settings"]["max_age"]["value"] == "90d"
-    entry = {"name": "exclude", **shown["settings"]["exclude"]}  # of one: the same entry, with its name
-    assert json.loads(run(home, "get", "exclude", "--json")[0]) == {"version": 1, **entry}
+    for name, entry in shown["settings"].items():  # of one: the same entry, with its name
+        assert json.loads(run(home, "get", name, "--json")[0]) == {"version": 1, "name": name, **entry}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,12 @@ def test_set_makes_the_file(home: Home) -> None:
     [
         pytest.param("contact = it@a.b\n", {}, "contact=", "contact is now empty", "", id="nothing is a value, too"),
         pytest.param(
-            "", {"ROTATE_MY_KEY_MAX_AGE": "5d"}, "max_age=60d", "AGE is set, and overrides it", "5d", id="environment"
+            "",
+            {"ROTATE_MY_KEY_MAX_AGE": "5d"},
+            "max_age=60d",
+            "ROTATE_MY_KEY_MAX_AGE is set, and overrides it",
+            "5d",
+            id="environment",
         ),
         pytest.param("[enforced]\nmax_age = 60d\n", {}, "max_age=30d", "now 30d", "30d", id="below the site's ceiling"),
         pytest.param(

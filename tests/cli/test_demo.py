@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from rotate_my_key.cli.main import run
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.demo import DemoAws
 from tests.cli.conftest import Desk
@@ -56,12 +57,12 @@ def test_the_demo(desk: Desk, tmp_path: Path, nonsense: dict[str, str]) -> None:
     assert re.search(r"Alice's keys in AWS now: AKIA\w+ \(active\)\n\nTo install it: ./install.sh\n$", done.out)
 
 
-def test_once_it_is_installed_the_next_command_is_status(desk: Desk, tmp_path: Path) -> None:
+def test_once_it_is_installed_the_next_command_is_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the shell finds the program. The environment is changed for the demo only."""
     (tmp_path / "rotate-my-key").touch(0o755)
     before = dict(os.environ)
-    done = desk.run("demo", "--fast", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert done.out.endswith("\n\nNow your own keys: rotate-my-key status\n")
+    assert run(["demo", "--fast"], {"PATH": f"{tmp_path}:{os.environ['PATH']}"}) == 0
+    assert capsys.readouterr().out.endswith("\n\nNow your own keys: rotate-my-key status\n")
     assert dict(os.environ) == before
 
 

@@ -145,14 +145,14 @@ def test_a_problem_is_the_last_two_lines(env: dict[str, str], capsys: pytest.Cap
 
 
 class Trap(Mapping[str, str]):
-    """An environment in which looking for anything but what colours, completion and hints need fails, with a secret in
-    the message."""
+    """An environment in which looking for anything but what colours and hints need, and these names, fails, with a
+    secret in the message."""
 
-    def __init__(self, error: type[BaseException]) -> None:
-        self._error = error
+    def __init__(self, error: type[BaseException], *names: str) -> None:
+        self._error, self._names = error, ("TERM", *names)
 
     def __getitem__(self, name: str) -> str:
-        if "COLOR" in name or name.startswith("AWS_") or name in ("TERM", "_ROTATE_MY_KEY_COMPLETE"):
+        if "COLOR" in name or name.startswith("AWS_") or name in self._names:
             raise KeyError(name)
         raise self._error(f"{name}={SECRET}")
 
@@ -196,9 +196,9 @@ def test_stopped_or_broken_gives_one_object(
     words: str, error: type[BaseException], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It says so, with the exit code, and no value; without --json the two lines on stderr are for people."""
-    assert run_with(words.split(), Trap(error)) == code
-    out = capsys.readouterr().out
-    assert SECRET not in out
+    assert run_with(words.split(), Trap(error, "_ROTATE_MY_KEY_COMPLETE")) == code
+    out, err = capsys.readouterr()
+    assert SECRET not in out + err
     if not message:
         assert out == ""
         return

@@ -154,10 +154,11 @@ def test_another_file_and_another_shell(empty: Desk) -> None:
     assert empty.run("reminder", "install", "--shell", "zsh").code == 0
     assert path.exists()
     assert not (empty.home / ".bashrc").exists()
-    assert empty.run("reminder", "uninstall", "--shell", "bash").code == 0
+    assert empty.run("reminder", "uninstall", "--shell", "zsh").code == 0
+    assert not (empty.home / ".zshrc").exists()
+    assert path.exists() and (empty.state / "reminder/bash.sh").exists()
+    assert empty.run("reminder", "uninstall").code == 0
     assert not path.exists()
-    assert (empty.home / ".zshrc").exists()
-    assert (empty.state / "reminder/zsh.zsh").exists()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

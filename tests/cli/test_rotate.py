@@ -46,7 +46,8 @@ def test_all(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
 
 
 def test_each_of_several_keys_is_a_line(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
-    """Its end; before a question also who it is, and what is true of all is said once. Steps are for -v."""
+    """Its end; before a question also who it is, and what is true of all is said once. Steps are for -v. With -p, which
+    may be repeated, profiles that share a key are one rotation, too."""
     desk.profiles(bob=make_key("bob"), carol=make_key("carol"))
     run = desk.terminal("rotate", "--all", width=200)
     run.answer("Rotate these 3 keys? It takes about 10 seconds. [Y/n]", "\r")
@@ -63,9 +64,7 @@ def test_each_of_several_keys_is_a_line(desk: Desk, old: Credentials, make_key: 
     assert sorted(line.split(": ")[0] for line in said[7:]) == ["bob", "carol", "default and work"]
     assert "created a new key" in desk.run("rotate", "--all", "--yes", "--force", "-v").err
     before = desk.changes.count("CreateAccessKey")
-    done = desk.run(
-        "rotate", "--yes", "--force", "-p", "work", "-p", "bob", "-p", "default"
-    )  # those of one key are one
+    done = desk.run("rotate", "--yes", "--force", "-p", "work", "-p", "bob", "-p", "default")
     assert done.code == 0, done.text
     assert desk.changes.count("CreateAccessKey") == before + 2
     assert list(desk.ids()) == [desk.held()] == [desk.held("work")]

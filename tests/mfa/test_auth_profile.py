@@ -83,7 +83,7 @@ def test_the_question_says_who_signs(desk: Desk, admin: str, make_key: Callable[
     run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
     done = run.end()
     assert done.code == 0, done.text
-    assert ", inactive; " in done.text
+    assert "IAM calls are signed with profile admin." in done.lines and ", inactive; " in done.text
     assert list(desk.ids("bob")) == [desk.held("bob")] != [young.key_id]
 
 

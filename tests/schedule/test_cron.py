@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.schedule.job import minute_of
+from rotate_my_key.files.paths import Paths
+from rotate_my_key.schedule import schedulers
+from rotate_my_key.schedule.cron import Cron
 from tests.cli.conftest import Desk
 from tests.schedule.conftest import Box
 
@@ -123,7 +125,9 @@ def test_someone_who_may_have_no_crontab_is_told(desk: Desk, cron: Box) -> None:
 
 def test_the_minute_is_not_the_same_for_everybody() -> None:
     """A thousand computers do not ask AWS in the same minute."""
-    assert len({minute_of(f"host-{number} 1000") for number in range(500)}) > 50
+    paths = Paths("/home/alice", "", "", "/state", "", "")
+    found = [schedulers({}, paths, f"host-{number}", "darwin")[1] for number in range(500)]
+    assert len({each._minute for each in found if isinstance(each, Cron)}) > 50
 
 
 REAL = """

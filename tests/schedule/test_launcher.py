@@ -23,7 +23,7 @@ def launcher(path: Path, target: Path | None = None) -> Path:
 
 # The environment, the link to it (if there is one) and PATH, in a home in which another program lies in `other`.
 INSTALLED = {
-    "the link of install.sh where PATH does not have it": (".local/share/rotate-my-key/venv-1.0-7-1", ".local/bin", ""),
+    "the link of install.sh where there is no PATH": (".local/share/rotate-my-key/venv-1.0-7-1", ".local/bin", ""),
     "that link and not the environment behind it": (
         ".local/share/rotate-my-key/venv-1.0-7-1",
         ".local/bin",
@@ -41,7 +41,8 @@ def test_what_is_scheduled_is(tmp_path: Path, venv: str, link: str, path: str) -
     launcher(tmp_path / "other/rotate-my-key")
     own = launcher(tmp_path / venv / "bin/rotate-my-key")
     expected = launcher(tmp_path / link / "rotate-my-key", own) if link else own
-    assert find_program({"PATH": path.format(tmp_path)}, str(tmp_path), str(tmp_path / venv)) == str(expected)
+    env = {"PATH": path.format(tmp_path)} if path else {}
+    assert find_program(env, str(tmp_path), str(tmp_path / venv)) == str(expected)
 
 
 def test_a_program_that_was_not_installed_cannot_be_scheduled(tmp_path: Path) -> None:
