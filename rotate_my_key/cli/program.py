@@ -42,10 +42,8 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
 def _globals() -> list[click.Option]:
     """The options that may stand before or after the command."""
     kept: dict[str, Any] = {"expose_value": False, "is_eager": True, "callback": _keep}
-    detail, log = (
-        "Show more detail, such as each call to AWS (repeat for debug).",
-        "Append each call to AWS to this file.",
-    )
+    detail = "Show more detail, such as each call to AWS (repeat for debug)."
+    log = "Append each call to AWS to this file."
     return [
         click.Option(["-v", "--verbose"], help=detail, count=True, **kept),
         click.Option(["-q", "--quiet"], help="Only show results and errors.", is_flag=True, **kept),

@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core import policy
@@ -191,8 +192,11 @@ def cache(app: App) -> FileCache:
     from ..state.history import FileCache
 
     paths, made_from = app.paths, _newest(app)
-    files = (paths.credentials, paths.config)
-    return FileCache(os.path.join(paths.state_dir, "status.json"), files, lambda rows: _keep(app, rows, made_from))
+    return FileCache(
+        os.path.join(paths.state_dir, "status.json"),
+        (paths.credentials, paths.config),
+        lambda rows: _keep(app, partial(_update, app, rows, made_from)),
+    )
 
 
 def folder(app: App) -> Folder:
@@ -213,13 +217,12 @@ def again(app: App) -> None:
 
 def refresh(app: App) -> None:
     """The same after a run that learnt nothing of a key, and may have left a rotation unfinished."""
-    kept = cache(app).load()
-    _keep(app, kept.rows, _newest(app) if kept.current else 0)
+    _keep(app, partial(again, app))
 
 
-def _keep(app: App, rows: Sequence[Row], made_from: int) -> None:
+def _keep(app: App, write: Callable[[], None]) -> None:
     try:
-        _update(app, rows, made_from)
+        write()
     except Problem as problem:
         app.detail(f"the reminder could not be kept up to date: {problem.message}")
 

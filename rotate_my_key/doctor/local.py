@@ -503,10 +503,8 @@ def _left_behind(computer: Computer) -> Iterator[Finding]:
         program = words_of(values[OPTION])[0] if entry_of(values) else ""
         if os.path.isabs(program) and not os.access(program, os.X_OK):
             gone = f"but {program}, which reads it there, no longer exists"
-            message, remedy = (
-                f"the key of profile {name} is in the keyring, {gone}",
-                Hint("keyring", "restore", "-p", name),
-            )
+            message = f"the key of profile {name} is in the keyring, {gone}"
+            remedy = Hint("keyring", "restore", "-p", name)
             yield Finding(Level.BROKEN, "program-gone", message, remedy, _section(computer, name))
 
 

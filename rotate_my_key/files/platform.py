@@ -69,7 +69,10 @@ if sys.platform == "win32":
             return os.replace(source, target)
         backup = target + OLD  # without one, 1176 means that the old file is no more
         with suppress(FileNotFoundError):
-            os.unlink(backup) if is_spent(backup) else os.rename(backup, f"{backup}-{os.urandom(4).hex()}")
+            if is_spent(backup):
+                os.unlink(backup)
+            else:
+                os.rename(backup, f"{backup}-{os.urandom(4).hex()}")
         if not _replace_file(target, source, backup, 0, None, None):
             error = ctypes.WinError(ctypes.get_last_error())
             put_back(target)

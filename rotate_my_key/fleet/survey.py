@@ -137,8 +137,11 @@ def survey_accounts(
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, recalls, *answering)
     accounts = meant(accounts_of(organization, settings.accounts), settings)
     with Pool(workers) as pool:
-        asked = lambda each: _AccountLook(run, organization.directory(each)).request()  # noqa: E731
-        looks = pool.map(asked, accounts, partial(progress, "asking for reports"))
+        looks = pool.map(
+            lambda each: _AccountLook(run, organization.directory(each)).request(),
+            accounts,
+            partial(progress, "asking for reports"),
+        )
         pool.map(lambda look: look.collect(len(looks) > 1), looks, partial(progress, "collecting reports"))
         jobs = [(look, user) for look in looks if not look.problem for user, closely in look.users if closely]
         pool.map(lambda job: job[0].details(job[1]), jobs, partial(progress, "looking at users"))
