@@ -60,8 +60,8 @@ def get(app: App, *, name: str, as_json: bool) -> None:
 def set_(app: App, *, name: str, value: str | None, unset: bool) -> None:
     """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
     if unset == (value is not None):
-        name, _, value = name.partition("=")  # as other programs have it
-        raise WrongUsage("give either a value or --unset", Hint("config", "set", name, value or "VALUE"))
+        name, _, given = name.partition("=")  # as other programs have it
+        raise WrongUsage("give either a value or --unset", Hint("config", "set", name, value or given or "VALUE"))
     if value is not None:
         return _set(app, name, value)
     from ..settings import ini

@@ -117,7 +117,7 @@ NEAREST, EITHER = "there is no setting {}; did you mean max_age", "either a valu
         ("set max_agee --unset", NEAREST.format("max_agee"), "get max_age"),
         ("set max_age=60d", EITHER, "set max_age 60d"),
         ("set max_age", EITHER, "set max_age VALUE"),
-        ("set max_age 1d --unset", EITHER, "set max_age VALUE"),
+        ("set max_age 1d --unset", EITHER, "set max_age 1d"),
         ("set max_age banana", "max_age: 'banana' is not a duration; write it like 90d", "set max_age 90d"),
     ],
 )
