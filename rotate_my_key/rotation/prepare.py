@@ -335,7 +335,7 @@ def _kept(second: Second, now: datetime) -> str:
 def check_slot(plan: RotationPlan) -> None:
     """Raises NeedsPerson if the user's second key is active, so that there is no room for a new one."""
     second = plan.second
-    if plan.due and second and second.key.active and not second.kept and not plan.merge:
+    if second and second.key.active and not second.kept and not plan.merge:
         said, hint = second_in_use(_profile(plan), plan.key, second.key, second.last_use, plan.look)
         raise NeedsPerson(f"{plan.look.identity.user} has {said}", hint)
 

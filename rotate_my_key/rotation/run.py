@@ -95,7 +95,8 @@ class Run:
         for job in jobs:
             try:
                 seen = prepare(job.find(), self.options, job.account(), self.here, self.waiter.pause)
-                check_slot(seen)
+                if seen.due:
+                    check_slot(seen)
                 steps = tuple(foresee(seen.world(self.here), self.options.policy))
                 outcome = replace(_left(seen, Ending.DUE), new=None, steps=steps)
                 results.append(Result(job.profiles, seen.key.key_id, outcome, seen))
