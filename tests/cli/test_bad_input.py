@@ -264,22 +264,27 @@ def test_an_encoding_that_botocore_does_not_read(desk: Desk, name: str, how: str
     assert file.is_symlink() and not list(desk.home.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("goes", [True, False], ids=["it goes", "it has a second name"])
-def test_a_file_that_cannot_be_rewritten(desk: Desk, goes: bool) -> None:
-    """One that goes while the question waits no other program keeps writing: the command goes on without it. One that
-    cannot be replaced stays as it is: written in place, a killed run would leave half of it."""
-    data = desk.credentials.read_text().encode("utf-16")
-    desk.credentials.write_bytes(data)
+def test_an_encoding_in_a_file_that_goes_while_the_question_waits(desk: Desk) -> None:
+    """No other program keeps writing it: the command goes on without it."""
+    desk.credentials.write_bytes(desk.credentials.read_text().encode("utf-16"))
     terminal = desk.terminal("status", width=400)
     terminal.until("[Y/n]")
-    desk.credentials.unlink() if goes else (desk.home / "second-name").hardlink_to(desk.credentials)
+    desk.credentials.unlink()
     terminal.type("\r")
     screen = terminal.end()
-    if goes:
-        assert "keeps writing" not in screen.text and "no profile" in screen.text, screen.text
-    else:
-        assert (screen.code, desk.credentials.read_bytes()) == (1, data)
-        assert "can only be written in place" in screen.text
+    assert "keeps writing" not in screen.text and "no profile" in screen.text, screen.text
+
+
+def test_an_encoding_in_a_file_that_cannot_be_replaced(desk: Desk) -> None:
+    """Written in place, a killed run would leave half of it: it stays as it is."""
+    data = desk.credentials.read_text().encode("utf-16")
+    desk.credentials.write_bytes(data)
+    (desk.home / "second-name").hardlink_to(desk.credentials)
+    terminal = desk.terminal("status", width=400)
+    terminal.answer("[Y/n]", "\r")
+    screen = terminal.end()
+    assert (screen.code, desk.credentials.read_bytes()) == (1, data)
+    assert "can only be written in place" in screen.text
 
 
 @pytest.mark.parametrize(

@@ -248,9 +248,9 @@ REFUSED: list[Any] = [
     pytest.param("boss", nothing, 5, "cannot sign in: AWS answers AccessDenied to AssumeRole", "boss", id="no role"),
     pytest.param("carol", dead_key, 5, "not accept the credentials of profile carol", "--profile carol", id="dead key"),
     pytest.param("carol", no_rights, 5, "profile carol: you are not allowed to call iam:List", "alice", id="no rights"),
-    pytest.param("admin", off("GetUser"), 4, "its owner is not certain", "", id="off, and whose may not be asked"),
-    pytest.param("admin", off("GetAccessKeyLastUsed"), 4, "its owner is not certain", "", id="nor of its last use"),
-    pytest.param("admin", both_off, 5, "both keys of alice are inactive", "", id="nothing is given up"),
+    pytest.param("admin", off("GetUser"), 4, "its owner is not certain", "more rights", id="off, no GetUser"),
+    pytest.param("admin", off("GetAccessKeyLastUsed"), 4, "owner is not certain", "more rights", id="off, no last use"),
+    pytest.param("admin", both_off, 5, "both keys of alice are inactive", "reactivate", id="both off"),
     pytest.param("admin", gone, 5, "no user with such a key", "adopt -p work --auth-profile admin", id="deleted"),
     pytest.param("signed", nothing, 1, "`aws login`", "export-credentials --profile signed", id="aws login"),
 ]

@@ -87,7 +87,7 @@ def test_launchd(box: Box, tmp_path: Path) -> None:
 
 def test_launchd_without_anybody_at_the_screen(box: Box, tmp_path: Path) -> None:
     """Over ssh there is no session of the screen; the user's own one is taken. A file of that name without our mark is
-    refused and left."""
+    refused and left, and what runs by it goes on."""
     box.add("launchctl", LAUNCHCTL)
     box.set("gone")
     scheduler = first(box, tmp_path, "darwin")
@@ -100,7 +100,8 @@ def test_launchd_without_anybody_at_the_screen(box: Box, tmp_path: Path) -> None
     file.write_text("<plist/>")
     with pytest.raises(Problem, match="did not create it"):
         scheduler.install(JOB)
-    assert scheduler.uninstall() is False
+    box.set("loaded")
+    assert scheduler.uninstall() is False and (box.folder / "loaded").exists()
     assert file.read_text() == "<plist/>"
 
 

@@ -36,11 +36,12 @@ INSTALLED = {
 
 
 @pytest.mark.parametrize(("venv", "link", "path"), INSTALLED.values(), ids=INSTALLED.keys())
-def test_what_is_scheduled_is(tmp_path: Path, venv: str, link: str, path: str) -> None:
+def test_what_is_scheduled_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venv: str, link: str, path: str) -> None:
     """An absolute path that stays."""
     launcher(tmp_path / "other/rotate-my-key")
     own = launcher(tmp_path / venv / "bin/rotate-my-key")
     expected = launcher(tmp_path / link / "rotate-my-key", own) if link else own
+    monkeypatch.chdir(tmp_path / venv)
     env = {"PATH": path.format(tmp_path)} if path else {}
     assert find_program(env, str(tmp_path), str(tmp_path / venv)) == str(expected)
 
