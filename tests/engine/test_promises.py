@@ -5,6 +5,7 @@ What is checked at each point stands in `oracle.py`; what must be true in the en
 
 import pytest
 
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.plan import Note
 from tests.engine.computer import DEFAULT, Computer, point
 from tests.engine.fakes import Aws
@@ -82,6 +83,18 @@ def test_what_is_read_back_must_sign_in_before_the_old_key_goes(killed: bool) ->
         computer.run()
     else:
         computer.run(meet={at: meddle_now})
+    assert computer.aws.there()[computer.old.key_id] == "Active"
+
+
+def test_what_is_signed_in_with_is_what_was_read_back() -> None:
+    """Not what was to be written: if one place has the new id with another secret, the old key goes on working."""
+    computer = Computer()
+
+    def spoil() -> None:
+        (new,) = set(computer.aws.there()) - {computer.old.key_id}
+        computer.puts(DEFAULT, Credentials(new, "half a secret"))
+
+    computer.run(meet={point("written", -1): spoil})
     assert computer.aws.there()[computer.old.key_id] == "Active"
 
 
