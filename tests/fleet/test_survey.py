@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater
+from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater, WrongUsage
 from rotate_my_key.core.model import RECALL_KEY, LastUse, Recall
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
@@ -104,6 +104,9 @@ def test_of_whom_more_is_asked(aws: FakeDirectory, sentence: str) -> None:
         assert [user.name for user in survey.users if user.tags is not None] == tagged
     if settings.include:
         assert [user.name for user in survey.users] == ["due"]
+    else:
+        looked_at = [bool(called(survey, name).keys[0].key_id) for name in ("fresh", "off")]
+        assert looked_at == [keys > 3, settings.exact]
     assert bool(called(survey, "due").keys[0].key_id) is (keys > 0)
 
 
@@ -197,7 +200,7 @@ def test_a_report_that_is_of_no_use(aws: FakeDirectory) -> None:
     """Where it never comes, or cannot be read, the users are listed instead, and that is said. One that expired is
     asked for again."""
     spoil(aws, "report", Gone("the report has expired"), times=1)
-    assert (one(aws).source, aws.calls["request_report"]) == (SurveySource.REPORT, 2)
+    assert (one(aws).source, aws.calls["request_report"], aws.calls["report"]) == (SurveySource.REPORT, 2, 1)
     aws.waits = 10_000
     survey = one(aws)
     assert survey.notes == (f"{LISTED}: the credential report was not ready after 180 s",)
@@ -360,24 +363,24 @@ def test_exempt_groups_are_read_once_an_account(aws: FakeDirectory, directory: F
 
 
 ONE, TWO, THREE = ("1" * 12, "2" * 12, "3" * 12)
-NONE = "there is no account to check"
-WHICH: list[tuple[Accounts, list[str], str]] = [
-    (Accounts(), [ONE], ""),
-    (Accounts(only=(ONE,)), [ONE], ""),
-    (Accounts(only=(TWO,)), [], f"{TWO} is not your own"),
-    (Accounts(role="fleet"), [ONE, TWO, THREE], ""),
-    (Accounts(role="fleet", but=(TWO,)), [ONE, THREE], ""),
-    (Accounts(role="fleet", only=(THREE,)), [THREE], ""),
-    (Accounts(role="fleet", but=(ONE, TWO, THREE)), [], NONE),
+NONE, NOT_OURS = "there is no account to check", f"{TWO} is not your own .*, and no role is set"
+WHICH: list[tuple[Accounts, list[str], AbstractContextManager[object]]] = [
+    (Accounts(), [ONE], nullcontext()),
+    (Accounts(only=(ONE,)), [ONE], nullcontext()),
+    (Accounts(only=(TWO,)), [], pytest.raises(WrongUsage, match=NOT_OURS)),
+    (Accounts(role="fleet"), [ONE, TWO, THREE], nullcontext()),
+    (Accounts(role="fleet", but=(TWO,)), [ONE, THREE], nullcontext()),
+    (Accounts(role="fleet", only=(THREE,)), [THREE], nullcontext()),
+    (Accounts(role="fleet", but=(ONE, TWO, THREE)), [], pytest.raises(Problem, match=NONE)),
 ]
 
 
-@pytest.mark.parametrize(("accounts", "numbers", "said"), WHICH)
-def test_which_accounts(accounts: Accounts, numbers: list[str], said: str) -> None:
+@pytest.mark.parametrize(("accounts", "numbers", "ends"), WHICH)
+def test_which_accounts(accounts: Accounts, numbers: list[str], ends: AbstractContextManager[object]) -> None:
     """Without a role it is the own account, and others are refused before anything is asked; with one it is those of
     the organization, as the settings say. Looking at nothing is not finding nothing."""
     organization = FakeOrganization(*map(FakeDirectory, (ONE, TWO, THREE)))
-    with pytest.raises(Problem, match=said) if said else nullcontext():
+    with ends:
         surveys = survey_accounts(organization, FleetSettings(accounts=accounts), NOW, waiting())
         assert [survey.account.number for survey in surveys] == numbers
 

@@ -167,11 +167,11 @@ def test_all_accounts_are_enforced_accounts(shop: Firm) -> None:
 
 @pytest.mark.parametrize("kind", ["a mail that fails", "no channel", "a tag of a newer version"])
 def test_what_a_person_must_know(shop: Firm, kind: str) -> None:
-    """Somebody was not told: exit 1, in the JSON too; nobody can be told: said. Undo removes any tag."""
+    """Somebody was not told: AWS's exit code, in the JSON too; nobody can be told: said. Undo removes any tag."""
     if kind == "a mail that fails":
         shop.aws.deny("SendEmail")
         done = shop.it.run("fleet", "recall", "--user", "alice", *BY, "--json")
-        assert done.code != 0 and done.json["untold"] and mark(shop, "alice")
+        assert done.code == 5 and done.json["untold"] and mark(shop, "alice")
     elif kind == "no channel":
         file = shop.it.home / ".config" / "rotate-my-key" / "fleet.ini"
         file.write_text("")

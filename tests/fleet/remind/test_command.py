@@ -149,6 +149,12 @@ def test_json(told: Company) -> None:
     assert done["digest"]["letters"][0]["channel"] == "ops"
     assert [each["letters"] for each in dry["notices"]] == [each["letters"] for each in done["notices"]]
     assert dry["digest"] == done["digest"]
+    sent = {mail.to[0]: (mail.subject, mail.text.strip()) for mail in told.aws.mails}
+    letters = [letter for each in dry["notices"] for letter in each["letters"]]
+    assert {each["to"]: (each["subject"], each["text"].strip()) for each in letters} == sent
+    assert [(each["subject"], each["text"]) for each in dry["digest"]["letters"]] == [
+        (each.subject, each.message) for each in told.aws.published
+    ]
 
 
 def test_wrong_settings_are_found_before_anything_is_sent(company: Company) -> None:

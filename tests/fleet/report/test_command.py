@@ -78,6 +78,7 @@ def test_one_account(shop: Desk) -> None:
     assert calls(shop) == Counter(
         GetCallerIdentity=1, GenerateCredentialReport=1, GetCredentialReport=1, ListAccessKeys=1, ListUserTags=1
     )
+    assert "VERDICT" not in shop.run("fleet", "report", "--user", "alice").out  # whose key is fresh
 
 
 def test_the_whole_organization(shop: Desk) -> None:
@@ -233,10 +234,10 @@ def test_files_with_their_digests(shop: Desk) -> None:
     files = {name: shop.home / "evidence" / name for digest, name in map(str.split, done.out.splitlines())}
     assert [each.partition(".")[2] for each in files] == ["json", "csv", "html"]
     assert done.out == "".join(f"{sha256(file.read_bytes()).hexdigest()}  {name}\n" for name, file in files.items())
-    (key,), page = shop.aws.keys("bob"), files[[*files][2]].read_text()
-    assert page.startswith("<!doctype html>") and key.key_id in page
-    assert shop.run(*fleet(shop), "--html").out.startswith("<!doctype html>")
-    assert not any(shop.aws.pair(key.key_id).secret in file.read_text() for file in files.values())
+    (key,), shown = shop.aws.keys("bob"), shop.run(*fleet(shop), "--html")
+    *others, page = [file.read_text() for file in files.values()]
+    assert all(each.startswith("<!doctype html>") and key.key_id in each for each in (page, shown.out))
+    assert not any(shop.aws.pair(key.key_id).secret in each for each in (*others, page, shown.text))
     (shop.home / "file").touch()
     assert shop.run(*fleet(shop), "--out", str(shop.home / "file")).code == 1
 
@@ -291,13 +292,16 @@ def test_check_of_an_account_that_fails(shop: Desk, well: bool, code: int) -> No
 
 
 def test_what_makes_no_sense_is_refused_before_aws_is_asked(it: Desk) -> None:
-    """Two forms at a time; and, by every command, an account whose number cannot be one."""
+    """Two forms at a time; and, by every command, an account whose number cannot be one. Without a role an account that
+    is not ours is refused as well, when it is known who we are."""
     for two in ("--json --csv", "--html --json", "--csv --html", "--out x --json"):
         assert it.run("fleet", "report", *two.split()).code == 2, two
     for words in ("report", "remind --yes", "enforce", "revoke bob", "recall --by 3d --reason lost"):
         done = it.run("fleet", *words.split(), "--account", "12")
         assert (done.code, done.problem()[0]) == (2, "'12' is not an account number"), words
     assert not it.aws.calls
+    done = it.run(*fleet(it, "[accounts]\nonly = 444444444444,\n"))
+    assert (done.code, "no role is set" in done.problem()[0], [*calls(it)]) == (2, True, ["GetCallerIdentity"])
 
 
 def test_a_denied_organization(shop: Desk) -> None:
