@@ -251,7 +251,7 @@ REFUSED: list[Any] = [
     pytest.param("admin", off("GetUser"), 4, "its owner is not certain", "more rights", id="off, no GetUser"),
     pytest.param("admin", off("GetAccessKeyLastUsed"), 4, "owner is not certain", "more rights", id="off, no last use"),
     pytest.param("admin", both_off, 5, "both keys of alice are inactive", "reactivate", id="both off"),
-    pytest.param("admin", gone, 5, "no user with such a key", "adopt -p work --auth-profile admin", id="deleted"),
+    pytest.param("admin", gone, 5, "no user with such a key", "my-key adopt --auth-profile admin", id="deleted"),
     pytest.param("signed", nothing, 1, "`aws login`", "export-credentials --profile signed", id="aws login"),
 ]
 
@@ -263,7 +263,8 @@ def test_what_is_refused(
     """One line with the profile's name and the next command; nothing is changed."""
     desk.add(PROFILES.format(account=desk.aws.account), desk.config)
     prepare(desk)
-    done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", name)
+    named = [] if prepare is gone else ["-p", "work"]  # where none is named, the hint names none
+    done = desk.run("rotate", "--yes", *named, "--auth-profile", name)
     said, then = done.problem()
     assert done.code == code, done.text
     assert message in said
