@@ -22,7 +22,7 @@ WORDS = ["later", "lost", "lost before", "throttled", "denied", "full"]
 def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float, sign_in_lag: float) -> None:
     """One key is left, active, in every place, whenever the first run was killed: the next one is enough. No note
     outlives the pair that it names: if the files are emptied now, somebody must be able to sign in and see that all is
-    done."""
+    done. The history has it once."""
     for at in range(POINTS):
         computer = Computer(Aws(list_lag, sign_in_lag))
         computer.home.in_place = {DEFAULT.path} if written == "in place" else set()
@@ -33,6 +33,7 @@ def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float
         results = computer.run()
         assert results and not any(result.problem for result in results), computer.points.names
         computer.settled()
+        assert len(computer.home.past) == 1
         if survived:
             break
     assert 40 < at < POINTS
