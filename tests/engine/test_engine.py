@@ -210,6 +210,14 @@ def test_a_year_of_daily_runs(computer: Computer, force: bool, days: int, keys: 
     computer.settled()
 
 
+def test_a_key_that_was_made_here_just_now_is_waited_for(computer: Computer) -> None:
+    """AWS refuses it for longer than a key that may be dead is asked again: it is not, as the history knows."""
+    computer.run()
+    computer.aws.keys[computer.find().key_id].flaps = "n" * 20
+    assert only(computer.run()).outcome
+    computer.settled()
+
+
 def test_a_second_key_that_was_switched_on_meanwhile_is_not_given_up(computer: Computer) -> None:
     """The consent was for an inactive key."""
     second = computer.aws.add("alice", timedelta(days=400), "Inactive")
