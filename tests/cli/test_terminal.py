@@ -208,7 +208,7 @@ def test_colours_without_a_terminal(desk: Desk) -> None:
 
 def test_where_nothing_spins(desk: Desk) -> None:
     """-q leaves the result, and in a terminal no spinner either; in a pipe there are only the lines; TERM=dumb cannot
-    move its cursor; and in a narrow terminal the spinner's line never wraps, so it leaves nothing behind."""
+    move its cursor; and in a narrow terminal no line of the spinner is too long, so it leaves nothing behind."""
     quiet = desk.shown("rotate", "--yes", "-q")
     assert (quiet.code, [line[:5] for line in quiet.lines]) == (0, ["Done."])
     assert "waiting" not in quiet.stream
@@ -221,6 +221,8 @@ def test_where_nothing_spins(desk: Desk) -> None:
     desk.aws.settings.propagation = 1
     narrow = desk.terminal("rotate", "--yes", "--force", width=30).end()
     assert narrow.code == 0
+    spun = [text for text in re.split(r"\x1b\[[\d;?]*\w|[\r\n]", narrow.stream) if "waiting" in text]
+    assert spun and max(map(len, spun)) < 30
     assert not any("waiting" in line for line in narrow.lines), narrow.text
 
 

@@ -85,12 +85,13 @@ def test_only_creating_wants_mfa(desk: Desk, old: Credentials) -> None:
     ],
 )
 def test_what_no_code_gives(desk: Desk, denied: str, how: dict[str, bool], demanded: int, message: str) -> None:
-    """It is IT's matter, exit 5, also for somebody who has a device: nobody is asked, or asked again."""
+    """It is IT's matter, exit 5, also for somebody who has a device: nobody is asked, or asked again. In quarantine
+    even a code that is given stays unused."""
     device = desk.aws.add_mfa("alice")
     if demanded:
         desk.aws.demand_mfa()
     desk.aws.deny(denied, **how)
-    done = desk.run("rotate", "--yes", *(["--mfa-code", device.code] if demanded else []))
+    done = desk.run("rotate", "--yes", *(["--mfa-code", device.code] if how else []))
     assert (done.code, message in done.problem()[0]) == (5, True), done.text
     assert sessions(desk) == demanded
 
