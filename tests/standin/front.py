@@ -8,13 +8,14 @@ One thread a connection; connections are kept open and counted.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import socketserver
 import struct
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -52,7 +53,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.respond = respond
         self.now = now
         self.count = 0
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, int] = {}  # with their numbers
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="stand-in", daemon=True)
         self._thread.start()
@@ -62,17 +63,33 @@ class Server(socketserver.ThreadingTCPServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def opened(self, connection: socket.socket) -> int:
-        """Count a connection; gives its number."""
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection, and count it."""
         with self._lock:
+            connection, address = super().get_request()
             self.count += 1
-            self._open.add(connection)
-            return self.count
+            self._open[connection] = self.count
+            return connection, address
+
+    def number_of(self, connection: socket.socket) -> int:
+        """The number of an open connection."""
+        with self._lock:
+            return self._open[connection]
+
+    def has_unread(self, but: Collection[int]) -> bool:
+        """Whether something has arrived that nobody has looked at yet: a connection, a request or a connection's end,
+        but on the connections of these numbers."""
+        poll = select.poll()
+        with self._lock:
+            for each in [self.socket, *(each for each, number in self._open.items() if number not in but)]:
+                if each.fileno() >= 0:  # else it was reset
+                    poll.register(each, select.POLLIN)
+            return bool(poll.poll(0))
 
     def shutdown_request(self, request: Any) -> None:
         """The connection is over."""
         with self._lock:
-            self._open.discard(request)
+            self._open.pop(request, None)
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
@@ -103,7 +120,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.number = self.server.opened(self.connection)
+        self.number = self.server.number_of(self.connection)
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length", "0"))

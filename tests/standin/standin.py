@@ -189,8 +189,11 @@ class StandIn(Account, Trouble):
         """Wait for what a killed program has sent, which may still be at work: a fault that ends, a key that is aged or
         a clock that is set before it is answered would be another story. A call that is held up on purpose is not
         waited for."""
-        until = time.monotonic() + 5
-        while time.monotonic() < until and not all(call.outcome for call in self.calls):
+        server, until = self._server, time.monotonic() + 5
+        while time.monotonic() < until:
+            held = {call.connection for call in self.calls if call.outcome in ("hang", "slow")}
+            if all(call.outcome for call in self.calls) and not (server and server.has_unread(held)):
+                return
             time.sleep(0.01)
 
     # Accounts

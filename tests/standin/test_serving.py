@@ -1,6 +1,7 @@
 """Connections, the record of calls, several stand-ins, and one as a process of its own."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -49,6 +50,17 @@ def test_many_clients_at_once(aws: StandIn, client: Client, refusal: Refusal) ->
         thread.join()
     assert sorted(outcomes) == ["LimitExceeded"] * 11 + ["OK"]
     assert len(aws.keys("alice")) == 2
+
+
+def test_what_a_killed_program_has_sent_is_waited_for(aws: StandIn) -> None:
+    """Each request of a client that is gone has its outcome, even one on a connection that nobody had accepted yet."""
+    body = "Action=GetUser&Version=2010-05-08"
+    for _ in range(20):
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        with socket.create_connection(("127.0.0.1", int(aws.url.rpartition(":")[2]))) as gone:
+            gone.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}".encode())
+    aws.settle()
+    assert len(aws.calls) == 20 and all(call.outcome for call in aws.calls)
 
 
 def test_reset_forgets_everything(aws: StandIn, client: Client, refusal: Refusal) -> None:
