@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -163,11 +164,13 @@ class Laptop:
         progress, waiter = FakeProgress(), Waiter(self.sleep, lambda: None)
         options = RotateOptions(Policy())
         run = Run(self._here, options, Yes(), nullcontext, lambda note: account, lambda note: progress, waiter)
+        gc.disable()  # deep in an answer an earlier run's finalizers would have no stack left
         try:
             results = run.rotate([Job(("default",), self.pair, lambda: account, progress)])
         except Problem as problem:
             return Ended([problem.code], [problem.message])
         finally:
+            gc.enable()
             aws.close()
         problems = [result.problem for result in results if result.problem]
         endings = [result.outcome.ending for result in results if result.outcome]

@@ -8,7 +8,7 @@ One thread a connection; connections are kept open and counted.
 from __future__ import annotations
 
 import contextlib
-import select
+import selectors
 import socket
 import socketserver
 import struct
@@ -79,12 +79,11 @@ class Server(socketserver.ThreadingTCPServer):
     def has_unread(self, but: Collection[int]) -> bool:
         """Whether something has arrived that nobody has looked at yet: a connection, a request or a connection's end,
         but on the connections of these numbers."""
-        poll = select.poll()
-        with self._lock:
+        with selectors.DefaultSelector() as selector, self._lock:
             for each in [self.socket, *(each for each, number in self._open.items() if number not in but)]:
                 if each.fileno() >= 0:  # else it was reset
-                    poll.register(each, select.POLLIN)
-            return bool(poll.poll(0))
+                    selector.register(each, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def shutdown_request(self, request: Any) -> None:
         """The connection is over."""
