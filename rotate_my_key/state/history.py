@@ -128,10 +128,12 @@ class FileCache:
     """What AWS last said of the keys here, in one file of the state dir: for `status --cached` and for the reminder.
     Nothing is decided by it: a file that is missing, torn or of another version is an empty one, and it is read without
     the checks of `files/write.py`, for it is only shown. The rows are those of `status --json`, facts only; the verdict
-    is worked out anew each time. `files` are the profile files. `saved` is told each time of the rows."""
+    is worked out anew each time. `files` are the profile files, which are read after this was made. `saved` is told
+    each time of the rows."""
 
     def __init__(self, path: str, files: Sequence[str], saved: Callable[[Sequence[Row]], None] | None = None) -> None:
         self._path, self._files, self._saved = path, files, saved
+        self._before = self._stamps()
 
     def load(self) -> Cached:
         """Read it; no rows if there is nothing that makes sense."""
@@ -143,9 +145,12 @@ class FileCache:
         return Cached(list(seen.rows), seen.files == self._stamps()) if seen else Cached([], False)
 
     def save(self, rows: Sequence[Row]) -> None:
-        """Write all rows. Raises Problem for a disk that is full or not ours."""
+        """Write all rows, unless a file has changed since this was made: whoever changed it may know more, and the next
+        login asks. Raises Problem for a disk that is full or not ours."""
+        if self._stamps() != self._before:
+            return
         make_private_dir(os.path.dirname(self._path))
-        write_private(self._path, _SEEN.encode(_Seen(self._stamps(), tuple(rows))))
+        write_private(self._path, _SEEN.encode(_Seen(self._before, tuple(rows))))
         if self._saved:
             self._saved(rows)
 

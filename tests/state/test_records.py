@@ -329,16 +329,24 @@ def test_a_line_of_history_that_is_cut_off_is_passed_over(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("changed", ["credentials", "config", None])
 def test_rows_are_of_the_files_as_they_were(tmp_path: Path, changed: str | None) -> None:
-    """A file that changed or came is seen: a profile may hold another key now. Who wants to know is told."""
+    """A file that changed or came is seen: a profile may hold another key now. Who wants to know is told. A look that
+    began before keeps nothing: somebody else may have kept what is newer."""
     (tmp_path / "credentials").write_text("[default]\n")
     told: list[object] = []
     files = [str(tmp_path / "credentials"), str(tmp_path / "config")]
-    cache = FileCache(str(tmp_path / "state" / "status.json"), files, told.append)
-    assert cache.load() == Cached([], False)
-    cache.save(ROWS)
+
+    def cache() -> FileCache:
+        return FileCache(str(tmp_path / "state" / "status.json"), files, told.append)
+
+    early = cache()
+    assert early.load() == Cached([], False)
+    cache().save(ROWS)
     if changed:
         (tmp_path / changed).write_text("[other]\n# longer\n")
-    assert (cache.load(), told) == (Cached(ROWS, not changed), [ROWS])
+    assert (cache().load(), told) == (Cached(ROWS, not changed), [ROWS])
+    early.save(ROWS * 2)
+    assert cache().load() == (Cached(ROWS, False) if changed else Cached(ROWS * 2, True))
+    assert len(told) == (1 if changed else 2)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
