@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from functools import partial
 
@@ -74,15 +74,15 @@ class RecallScope:
 
 
 def read_by(text: str, now: datetime, settings: FleetSettings) -> datetime:
-    """A day, which is over at its end in the time zone of the settings, a moment, or a duration from now on. Raises
-    WrongUsage."""
+    """A day, which is over at its end in the time zone of the settings, or in UTC if that is earlier: messages name the
+    day in UTC. Or a moment, or a duration from now on. Raises WrongUsage."""
     here = zone(settings.enforce.timezone)
     try:
         by = now + parse_duration(text) if _DURATION.fullmatch(text) else datetime.fromisoformat(text)
     except (ValueError, ArithmeticError, WrongUsage):
         raise WrongUsage(f"{text!r} is not a time", "write it like 3d, 12h, 2026-12-09 or 2026-12-09T17:00") from None
     if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
-        by = datetime.combine(by.date(), time(23, 59))
+        by = min(datetime.combine(by.date(), time(23, 59), each) for each in (here, UTC))
     by = (by if by.tzinfo else by.replace(tzinfo=here)).replace(microsecond=0)
     if by > now + _MOST:
         raise WrongUsage(f"{text!r} is more than a year away", "write it like 3d, 12h or 2026-12-09")

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotate_my_key.core.model import RECALL_KEY, Recall, read_recall
+from rotate_my_key.fleet.recall import read_by
+from rotate_my_key.settings.fleet import Enforce, FleetSettings
 from tests.fleet.enforce.conftest import RULES, TAG, Firm, firm, its
 
 __all__ = ["firm", "its"]
@@ -75,6 +77,26 @@ def test_what_cannot_be_meant(shop: Firm, words: tuple[str, ...], says: str) -> 
     """Exit 2, and nothing is marked."""
     done = shop.it.run("fleet", "recall", *words)
     assert (done.code, says in done.err, mark(shop, "alice")) == (2, True, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "by"),
+    [
+        ("2026-12-09", "UTC", "2026-12-09T23:59"),
+        ("2026-12-09", "Europe/Vienna", "2026-12-09T22:59"),
+        ("2026-12-09", "Pacific/Auckland", "2026-12-09T10:59"),
+        ("2026-12-09", "America/Los_Angeles", "2026-12-09T23:59"),
+        ("20261209", "America/New_York", "2026-12-09T23:59"),
+        ("2026-12-09T17:00", "America/Los_Angeles", "2026-12-10T01:00"),
+        ("2026-12-09T17:00+01:00", "America/Los_Angeles", "2026-12-09T16:00"),
+        ("3d", "America/Los_Angeles", "2026-12-06T06:00"),
+    ],
+)
+def test_a_day_is_the_same_one_wherever_it_is_named(text: str, zone: str, by: str) -> None:
+    """Messages name it in UTC, where it must not be the next one."""
+    settings = FleetSettings(enforce=Enforce(timezone=zone))
+    found = read_by(text, datetime(2026, 12, 3, 6, tzinfo=UTC), settings)
+    assert f"{found.astimezone(UTC):%Y-%m-%dT%H:%M}" == by
 
 
 @pytest.mark.parametrize("kind", ["no rights", "one owner"])
