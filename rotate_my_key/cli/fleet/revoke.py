@@ -56,7 +56,7 @@ def revoke(
     with stoppable(app, "some of the keys may still work"), app.waiting("deactivating keys"):
         done = engine.revoke(tools, found, why, sign_in=sign_in)
     commands = {name: engine.end_sessions(name, tools.now()) for name in names}
-    code = _end(app, tools, [*(each.problem for each in done), hidden])
+    code = _end(app, tools, done, *(each.problem for each in done), hidden)
     if as_json:
         app.json({**_json(found, done), "end_sessions": "\n".join(commands.values())})
     else:
@@ -133,7 +133,7 @@ def take_back(
     with stoppable(app, "some of the keys may be active already"), app.waiting("reactivating keys"):
         done = engine.take_back(tools, found, cause, sign_in=sign_in) if keys or sign_in else []
     seen = done if keys or sign_in else found
-    code = _end(app, tools, [hidden, *(each.problem for each in seen)])
+    code = _end(app, tools, done, hidden, *(each.problem for each in seen))
     if as_json:
         app.json(_json(found, done))
     else:
@@ -212,10 +212,10 @@ def _undo(app: App, *, own: bool) -> str:
     return f"To reactivate: {app.again('--undo', but=but)}"
 
 
-def _end(app: App, tools: RevokeContext, problems: Sequence[Problem | None]) -> int:
+def _end(app: App, tools: RevokeContext, done: Iterable[SwitchResult], *problems: Problem | None) -> int:
     """Close the audit; gives the exit code."""
     failures = [problem.code for problem in problems if problem]
-    numbers = {"Switched": float(len(problems) - len(failures)), "Failed": float(len(failures))}
+    numbers = {"Switched": float(sum(not each.problem for each in done)), "Failed": float(len(failures))}
     return first_code([*failures, close(app, tools.audit, numbers)])
 
 

@@ -267,6 +267,7 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     accounts = {left.members["prod"].account, left.aws.account}
     assert set(re.findall(r"in .*(\d{12})\)?:$", done.err, re.MULTILINE)) == accounts
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
+    assert left.audit[-1]["details"] == {"Switched": "3", "Failed": "0"}
     (mail,), (note,) = left.aws.mails, left.aws.published
     assert (mail.to, mail.text.count("revoked, left the company")) == (("alice@example.com",), 3)
     assert note.message.count("rotate-my-key fleet revoke --undo alice --account ") == 2  # accounts
