@@ -42,6 +42,7 @@ _TOPIC = re.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?"
 # A key, its alias, or the ARN of one (KMS API reference); AWS's own (alias/aws/...) no other account can use.
 _KMS = re.compile(r"(?!\S*alias/aws/)(arn:aws[\w-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/)?[\w/-]+", re.ASCII)
 _TAG = re.compile(r"(?!aws:)[\w \t.:/=+\-@]{1,128}", re.IGNORECASE)  # IAM API reference, Tag; letters of any script
+_WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)(s|nes|rs?|ur)?(day)?", re.IGNORECASE)  # no mon-fri
 _HEAD = re.compile(r"\s*\[+\s*([^\]]*?)\s*\]+")
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 _HASH = re.compile(r"\s*([\w-]+)\s*=(?:[^#]*[^\s#\"]#|[^#\"]*#(?=\S))")
@@ -209,7 +210,8 @@ def _value(name: str, builtin: Any, forms: Mapping[str, _Form], raw: Raw) -> Any
     value = _read(name, raw, builtin)
     if name in forms:
         fits, what, allowed = forms[name]
-        value = tuple(day.lower()[:3] for day in value) if name == "weekdays" else value
+        if name == "weekdays":
+            value = tuple(day.lower()[:3] if _WEEKDAY.fullmatch(day) else day for day in value)
         for each in value if isinstance(value, tuple) else (value,):
             if not fits(each):
                 said = "that" if name in _TOKENS else repr(each)
