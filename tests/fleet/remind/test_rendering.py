@@ -18,7 +18,7 @@ from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.messages import Channels, Renderer, digest_letters, digest_of, letters
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
 from rotate_my_key.fleet.notices import Digest, DigestCounts, Remark, plan_notices
-from rotate_my_key.settings.fleet import FleetSettings, Remind
+from rotate_my_key.settings.fleet import Enforce, FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel, flat
 from tests.fleet.remind.cases import OTHER, case, remembered
 
@@ -95,6 +95,16 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
 def test_subjects(cases: list[Row], subject: str) -> None:
     """A subject says what it is about, in one line."""
     assert written(*cases).subject == subject
+
+
+@pytest.mark.parametrize(("limit", "by"), [(80, "2 December 2026"), (89, "4 December 2026"), (95, "5 December 2026")])
+def test_a_key_is_due_before_it_is_deactivated(limit: int, by: str) -> None:
+    """Where that comes first: nobody is asked for a new key by a day on which the old one is off already."""
+    rules = Enforce(deactivate_at=timedelta(days=limit), accounts=("123456789012",))
+    message = written(case(age=80), settings=replace(SETTINGS, enforce=rules))
+    assert message.subject == f"Please replace your AWS access key by {by}"
+    for text in (message.text, message.html):
+        assert f"due for rotation by {by}" in flat(text)
 
 
 def test_an_escalation_says_that_a_key_is_recalled() -> None:
