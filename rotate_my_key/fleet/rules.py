@@ -255,7 +255,7 @@ def _judged(
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
         yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.warnings} of {rules.notices} notices sent{said}")
-    elif today < (earliest := _grace_ends(due, known, settings)):
+    elif min(today, now.astimezone(zone(rules.timezone)).date()) < (earliest := _grace_ends(due, known, settings)):
         since = f"first notified on {_date(known.warned, today)}" if rules.notices else ""
         since = f"a new key was created on {_date(known.reissued, today)}" if known.reissued else since
         since = since or f"reactivated on {_date(known.back, today)}"
@@ -338,9 +338,9 @@ def _used(key: FleetKey) -> bool:
 
 
 def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
-    """The first day on which something may be taken away. Notices without a first day are counted from no day. Without
-    notices a key that was switched on again rests as long as two notices are apart, at least a day: else the next run
-    would undo the undoing."""
+    """The first day on which something may be taken away, as its user was told: it must have begun in UTC and in the
+    settings' zone. Notices without a first day are counted from no day. Without notices a key that was switched on
+    again rests as long as two notices are apart, at least a day: else the next run would undo the undoing."""
     if due.kind is ActionKind.REISSUE:
         return date.min
     if due.since:
@@ -351,7 +351,7 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
         return _rests(known, settings)
     grace = whole_days(settings.enforce.grace) * _DAY
     fetched = known.reissued + grace if known.reissued and due.kind is ActionKind.DEACTIVATE else date.min
-    return max(known.warned + grace, fetched) if known.warned else date.max
+    return max(known.warned + grace, fetched, due.at.date()) if known.warned else date.max
 
 
 def _rests(known: KeyMemory, settings: FleetSettings) -> date:

@@ -324,3 +324,21 @@ def test_the_day_that_is_told_has_not_gone_by(key_is: str, rules: str, in_days: 
     found = facts(key_is)
     at = switched_off_at(found, found.user.keys[0], policy(rules), NOW)
     assert at and at.date() == TODAY + in_days * DAY
+
+
+@pytest.mark.parametrize("key_is", ["B 300 told0", "B 82.5 told20"])  # by its grace, by its age
+@pytest.mark.parametrize(
+    ("where", "hours", "expected"),
+    [
+        ("UTC", 1, "deactivate B"),
+        ("Pacific/Auckland", 1, "deactivate B"),
+        ("America/Los_Angeles", 1, "spare B: grace"),  # there it is the day before
+        ("America/Los_Angeles", 9, "deactivate B"),
+    ],
+)
+def test_the_day_that_was_told_has_begun_for_its_reader(key_is: str, where: str, hours: int, expected: str) -> None:
+    """Messages name a day in UTC; nothing goes while it is the day before in the time zone of the settings."""
+    found, rules = facts(key_is), policy("")
+    settings = replace(rules, enforce=replace(rules.enforce, timezone=where))
+    at = switched_off_at(found, found.user.keys[0], settings, NOW)
+    assert at and said(decide(found, settings, at + timedelta(hours=hours))) == expected
