@@ -50,7 +50,7 @@ from .remind import RemindContext, prepare, preview
 from .remind import remind as send
 from .report import KeyReport, ReportOrigin, keep, stem
 from .rules import Act
-from .survey import ReportWait, accounts_of, at_work, resolved, survey_accounts
+from .survey import ReportWait, accounts_of, at_work, first_code, resolved, survey_accounts
 from .users import UserLook
 
 
@@ -253,8 +253,8 @@ def revoke(job: FunctionRun) -> Result:
     done = emergency.revoke(tools, found, why, sign_in=sign_in)
     problems = [problem for each in done if (problem := each.problem)]
     tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
-    notifier = Notifier(job.channels(), job.settings, job.renderer(), "rotate-my-key fleet revoke")
-    problems += emergency.tell(tools, done, why, notifier)
+    if job.settings.remind.owners or job.settings.remind.admins:
+        problems += _telling(job, "revoke", lambda notifier: emergency.tell(tools, done, why, notifier))
     return _switched(job, found, done, [*problems, *hidden])
 
 
@@ -270,6 +270,14 @@ def undo(job: FunctionRun) -> Result:
     return _switched(job, found, done, [*problems, *hidden])
 
 
+def _telling(job: FunctionRun, command: str, tell: Callable[[Notifier], list[Problem]]) -> list[Problem]:
+    """What went wrong with telling people; it changes nothing of what was done, which the result must say."""
+    try:
+        return tell(Notifier(job.channels(), job.settings, job.renderer(), f"rotate-my-key fleet {command}"))
+    except Problem as problem:
+        return [problem]
+
+
 def _sign_in(job: FunctionRun) -> bool:
     said = job.wishes.get("sign_in", "no")
     if said not in ("yes", "no"):
@@ -278,7 +286,8 @@ def _sign_in(job: FunctionRun) -> bool:
 
 
 def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, list[UserLook], Sequence[Problem]]:
-    """The users whom the event names, in all accounts, and why there may be more accounts. Raises Gone for nobody."""
+    """The users whom the event names, in all accounts, and why there may be more accounts. Raises Gone for nobody,
+    and Problem if they are nowhere where it could be checked."""
     assembly, user, owner = job.assembly, job.wishes.get("user", ""), job.wishes.get("owner", "")
     if bool(user) == bool(owner):
         raise WrongUsage("the event must name one user or one owner", '{"command": "revoke", "user": "alice"}')
@@ -289,20 +298,28 @@ def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, l
     found = [*mine, *broken] if owner else emergency.find(tools, accounts, user, uses=False)
     if not found:
         raise Gone(f"there is no user {user or f'of {owner}'} in {number(len(accounts), 'account')}")
+    problems = [each.problem for each in found if each.problem]
+    if len(problems) == len(found):
+        what = f"{user or owner} was not found, and {number(len(found), 'account')} could not be checked"
+        raise _kind(first_code(each.code for each in problems))(f"{what}: {problems[0].message}")
     return tools, found, [denied] if denied else []
 
 
 def _switched(
     job: FunctionRun, found: Sequence[UserLook], done: Sequence[emergency.SwitchResult], problems: Sequence[Problem]
 ) -> Result:
-    well = [{"account": each.account.number, "user": each.user} for each in done if each.key and not each.problem]
+    well = [
+        {"account": each.account.number, "user": each.user, "key_id": each.key.key_id}
+        for each in done
+        if each.key and not each.problem
+    ]
     ways = [
         {"account": each.account.number, "user": each.user, "what": each.way.value, "state": each.state}
         for each in done
         if each.way and not each.problem
     ]
     troubles = [problem.message for problem in problems] + [note for each in done for note in each.notes]
-    told = _told(job, len({each.account for each in found}), [], list(dict.fromkeys(troubles)))
+    told = _told(job, len({each.account for each in found if not each.problem}), [], list(dict.fromkeys(troubles)))
     return {**told, "switched": well, "sign_in": ways}
 
 
@@ -331,9 +348,12 @@ def recall(job: FunctionRun) -> Result:
     numbers = Counter(each.state.value for each in done)
     problems = [*(problem for _, problem in broken), *filter(None, (unkept, *(each.problem for each in done)))]
     if wanted and settings.remind.owners:
-        notifier = Notifier(job.channels(), settings, job.renderer(), "rotate-my-key fleet recall")
-        wrong, unreached = recalls.tell(tools, done, mapping, notifier)
-        problems += [*wrong, *(Problem(f"no address is known for {name}") for name in unreached)]
+
+        def tell(notifier: Notifier) -> list[Problem]:
+            wrong, unreached = recalls.tell(tools, done, mapping, notifier)
+            return [*wrong, *(Problem(f"no address is known for {name}") for name in unreached)]
+
+        problems += _telling(job, "recall", tell)
     troubles = list(dict.fromkeys(problem.message for problem in problems))
     return {**_told(job, accounts, [], troubles), "numbers": dict(numbers)}
 
@@ -387,8 +407,9 @@ def _surveyed(job: FunctionRun, recalls: Callable[[FleetUser], bool] = lambda us
     surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience, recalls=recalls)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
-        what = f"account {broken[0].account.number}" if len(broken) == 1 else f"none of {len(broken)} accounts"
-        raise _kind(broken[0].code)(f"{what} could be checked: {broken[0].problem}")
+        one = len(broken) == 1
+        what = f"account {broken[0].account.number} could not" if one else f"none of {len(broken)} accounts could"
+        raise _kind(broken[0].code)(f"{what} be checked: {broken[0].problem}")
     return surveys
 
 
