@@ -139,8 +139,9 @@ class FunctionRun:
         return finder(self.assembly.cloud, self.assembly.organization, self.settings)
 
     def channels(self) -> Channels:
-        """The channels of the settings. Raises WrongUsage."""
-        return channels_of(self.settings, self.assembly.cloud)
+        """The channels of the settings; who enforces without notices needs none. Raises WrongUsage."""
+        remind = self.settings.remind
+        return channels_of(self.settings, self.assembly.cloud) if remind.owners or remind.admins else Channels()
 
 
 def accounts(job: FunctionRun) -> Result:
@@ -173,7 +174,8 @@ def remind(job: FunctionRun) -> Result:
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now, job.places)
     renderer, audit = job.renderer(), job.audit("remind")
     around = RemindContext(job.assembly.organization, time.sleep, audit, job.deadline.left)
-    channels = Channels() if job.account and not job.settings.remind.owners else job.channels()
+    alone = job.account and not job.settings.remind.owners  # of a Map, for admins alone
+    channels = Channels() if alone else channels_of(job.settings, job.assembly.cloud)
     channels = replace(channels, admins=()) if job.account else channels
     if job.dry:
         seen = preview(plan, findings, channels, job.settings, renderer)

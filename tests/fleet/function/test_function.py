@@ -237,6 +237,17 @@ def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: Stan
     assert answers[2][1] == "WrongUsage"
 
 
+def test_without_notices_no_channel_is_needed(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """As on the command line. Reminders without anybody to remind are a wrong setting."""
+    mail(
+        f"[enforce]\ndeactivate_at = 90d\nnotices = 0\naccounts = {aws.account}\n"
+        "weekdays = mon, tue, wed, thu, fri, sat, sun\nhours = 0-24\n"
+    )
+    enforced, reminded = function.invoke({"command": "enforce"}, {"command": "remind"}).answers
+    assert (enforced[0], enforced[1]["numbers"]["Deactivated"], enforced[1]["incomplete"]) == ("answer", 1, False)
+    assert (reminded[1], "sets no channel" in reminded[2]) == ("WrongUsage", True), reminded
+
+
 def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
     """At three in the morning whoever may invoke the function can do it, and take it back; who is told reads why."""
     revoked, back = function.invoke(
