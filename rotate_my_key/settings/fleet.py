@@ -274,10 +274,15 @@ class FleetSettings:
     def notes(self) -> tuple[str, ...]:
         """What a person should know of settings that can be used."""
         before, age = self.policy.remind_before, self.policy.max_age
-        if before < age or self.where == "built-in":  # then they are the laptop's, which says so itself
-            return ()
-        said = f"remind_before ({format_duration(before)}) is not below max_age ({format_duration(age)})"
-        return (f"{self.where}: {said}, so every key is due at once",)
+        first = max(each.policy.remind_before for each in self.variants)
+        found = []
+        if before >= age and self.where != "built-in":  # then they are the laptop's, which says so itself
+            said = f"remind_before ({format_duration(before)}) is not below max_age ({format_duration(age)})"
+            found.append(f"{self.where}: {said}, so every key is due at once")
+        if early := [each for each in self.remind.before if timedelta(int(each)) > first]:
+            said = f"before = {', '.join(early)} in [remind] is more than remind_before ({format_duration(first)})"
+            found.append(f"{self.where}: {said}, so nobody is notified that early")
+        return tuple(found)
 
 
 AGES = ("deactivate_at", "deactivate_anyway_at", "delete_after", "reissue_at", "unused_for")  # of Enforce

@@ -91,6 +91,10 @@ def test_what_the_file_does_not_say_is_the_laptops() -> None:
     assert read("max_age = 30d").notes == ()
     (note,) = read("max_age = 30d\nremind_before = 30d").notes
     assert note == "fleet.ini: remind_before (30d) is not below max_age (30d), so every key is due at once"
+    (note,) = parse("remind_before = 20d\n[remind]\nbefore = 30, 20, 7", "fleet.ini", FleetSettings()).notes
+    assert note == (
+        "fleet.ini: before = 30 in [remind] is more than remind_before (20d), so nobody is notified that early"
+    )
 
 
 def test_the_policys_version_changes_with_the_text_and_the_limits() -> None:
