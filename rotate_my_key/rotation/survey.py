@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..core.errors import Gone, NotAllowed, Problem
-from ..core.hints import Hint
+from ..core.hints import Again, Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, recalled, wanted_by_it
 from ..core.parallel import side_by_side
 from ..core.plan import Note
@@ -220,11 +220,12 @@ def find_key(asked: str, look: Look, here: LocalState) -> AccessKey:
 
 
 def plan_retirement(asked: str, look: Look, account: Account, here: LocalState) -> Retirement:
-    """Which key, and what would be done to it. Raises Problem for a key that is in use here."""
+    """Which key, and what would be done to it. Raises Problem for a key that is in use here, or the last one."""
     if not look.identity.is_user:
         raise Problem(f"{look.identity.arn} is not an IAM user", Hint("status"))
     key = find_key(asked, look, here)
     _check_places(key.key_id, here)
+    _check_last(key, look, here)
     # A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on; also
     # where only the stored pair is left of that rotation. A kept old one may; and so may any of a rotation whose places
     # all hold other keys by now.
@@ -245,6 +246,16 @@ def retire(plan: Retirement, account: Account, here: LocalState) -> None:
     action, deleted = ("deleted", (key_id,)) if plan.deletes else ("switched off", ())
     who = plan.identity
     here.history.add(Past(account.now(), action, who.account, who.arn, key_id, None, deleted))
+
+
+def _check_last(key: AccessKey, look: Look, here: LocalState) -> None:
+    """Deactivated, it could not even sign the call that deletes it, and nobody could activate another one."""
+    others = [other for other in listed(look.keys, here.history).values() if other.key_id != key.key_id]
+    if key.active and not look.auth_profile and not any(other.active for other in others):
+        raise Problem(
+            f"key {mask(key.key_id)} is the only active key of {look.identity.user}, who could not sign in without it",
+            Again("--auth-profile", "NAME", lead="if you can sign in another way"),
+        )
 
 
 def _check_places(key_id: str, here: LocalState) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from rotate_my_key.core.model import Credentials
 from tests.killing import second_name
 from tests.laptop import Laptop, sampled
 
@@ -32,6 +33,7 @@ EMPTIED: dict[str, Callable[[Laptop], object]] = {
     "the sections are removed": without_sections,
     "the values are removed": without_values,
 }
+SESSION = "ASIAIOSFODNN7EXAMPLE"
 SOME = ("the file is cut to nothing", "the values are removed")
 MOMENTS = {
     "as a new key is asked for": ("CreateAccessKey", 1, "before"),
@@ -76,6 +78,25 @@ def test_undo_leaves_another_key_where_it_was_put(laptop: Laptop) -> None:
         assert "another key" in done.err or "no longer hold" in done.err, done.err
         assert laptop.stored() == both
     assert laptop.file.read_bytes() == now
+
+
+@pytest.mark.parametrize("how", sampled(("another key is put in", "a session is put in"), "a session is put in"))
+def test_undo_says_how_to_go_on_where_another_key_was_put(laptop: Laptop, how: str) -> None:
+    """Its hint, typed as it stands once the sections are free, finishes it. Until then the last key that works is not
+    deactivated, not even by name: nobody could sign in as this user then."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    new = laptop.works()
+    laptop.put_in(laptop.bobs_key() if how == "another key is put in" else Credentials(SESSION, "x" * 40))
+    undo = laptop.run("undo", "--yes")
+    assert undo.code == 1, undo.text
+    done = laptop.run("delete-key", new.key_id, "--yes")
+    assert done.code == 1 and "the only active key of alice" in done.err, done.text
+    assert alive(laptop) == {new.key_id}
+    without_sections(laptop)
+    typed = laptop.run(*shlex.split(undo.err.rpartition("rotate-my-key ")[2]), "--yes")
+    assert typed.code == 0, typed.text
+    assert laptop.works() == laptop.old
+    assert alive(laptop) == {laptop.old.key_id}
 
 
 @pytest.mark.parametrize("how", sampled([*EMPTIED, "another key is put in"], "the file is cut to nothing"))
