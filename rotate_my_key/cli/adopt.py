@@ -38,6 +38,7 @@ _MOST = 1 << 16  # bytes
 _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.csv, in any case
 _VALUE = r"""["']?[ \t]*[ \t=:|][ \t|]*["']?([^\s"',;|}]+)"""
 _NAMED = re.compile(f"(?i:access[_ ]?key[_ ]?id){_VALUE}|(?i:secret[_ ]?access[_ ]?key){_VALUE}")
+_LOOKS = [re.compile(rf"(?<![\w/+-]){looks}(?![\w/+=-])") for looks in (_ID.pattern, "[A-Za-z0-9/+]{40}")]
 _COMMENT = re.compile(r"\s*[#;]|sep=")  # the latter is Excel's
 _ACCEPTED = "accessKeys.csv, the JSON of aws iam create-access-key, a section of a credentials file, lines with export"
 
@@ -329,15 +330,26 @@ def _asked(app: App) -> Credentials | str:
 
 
 def keys_in(text: str) -> tuple[tuple[str, str], ...]:
-    """Each id with its secret, as they are written: by names (JSON, a section, lines for a shell), below names (the
-    console's table, with commas, semicolons or tabs), or alone. Whether they can be a key is not looked at."""
+    """Each id with its secret, as they are written: by their names, or, where those are others, by how they look, if
+    there is just one of each. Whether they can be a key is not looked at."""
+    named = _by_names(text)
+    if any(_ID.fullmatch(key_id) for key_id, _ in named):
+        return named
+    ids, secrets = (set(looks.findall(text.replace("\\/", "/"))) for looks in _LOOKS)
+    return ((*ids, *secrets),) if len(ids) == len(secrets) == 1 else named
+
+
+def _by_names(text: str) -> tuple[tuple[str, str], ...]:
+    """Behind names (JSON, a section, lines for a shell), below names (the console's table, with commas, semicolons or
+    tabs), or alone."""
     lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip() and not _COMMENT.match(line)]
     for delimiter in ",;\t":
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
         heads = [cell.lower() for row in rows[:1] for cell in row]
         if set(_HEADS) <= set(heads):
             key_id, secret = map(heads.index, _HEADS)
-            return tuple({(row[key_id], row[secret]): None for row in rows[1:] if len(row) > max(key_id, secret)})
+            full = [row for row in rows[1:] if len(row) > max(key_id, secret) and (row[key_id] or row[secret])]
+            return tuple({(row[key_id], row[secret]): None for row in full})
     named = _NAMED.findall("\n".join(lines).replace("\\/", "/"))
     ids, secrets = [key_id for key_id, _ in named if key_id], [secret for _, secret in named if secret]
     words = re.split(r"[\s,;|]+", text.strip())

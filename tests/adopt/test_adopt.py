@@ -191,6 +191,16 @@ SENT = {
     "PowerShell": f'$env:AWS_ACCESS_KEY_ID="{ID}"\n$Env:AWS_SECRET_ACCESS_KEY = "{S}"\n',
     "a mail": f"Hello Alice,\nAccess key ID: {ID}\nSecret access key: {S}\n\nBye",
     "the two alone": f"{ID}\n{S}\n",
+    "the console's file, with empty rows of Excel": f"{HEAD}\n{ID},{S}\n,\n,\n",
+    "heads in another language": f"Zugriffsschlüssel-ID,Geheimer Zugriffsschlüssel\n{ID},{S}\n",
+    "the names of rootkey.csv": f"AWSAccessKeyId={ID}\nAWSSecretKey={S}\n",
+    "aws iam create-access-key --output text": f"ACCESSKEY\t{ID}\t2026-01-01T00:00:00+00:00\t{S}\tActive\talice\n",
+    "a chat": f"*Access Key*: `{ID}`\n*Secret Key*: `{S}`\n",
+    "a chat, in a sentence": f"Your access key id is {ID} and the secret access key is {S}.\n",
+    "terraform output -json": json.dumps({"id": {"value": ID}, "secret": {"sensitive": True, "value": S}}),
+    "s3fs": f"{ID}:{S}\n",
+    "a rich text": f"{{\\rtf1\\ansi Access key ID: {ID}\\par Secret access key: {S}\\par}}",
+    "a password manager": f"Title,Username,Password,Notes\nAWS,{ID},{S},\n",
 }
 
 
@@ -220,6 +230,7 @@ BAD = [
     pytest.param('"' + PAIR.secret * 900, NO_KEY, id="a quote without an end"),
     pytest.param("\0\x1b[2J\udcff" * 99, NO_KEY, id="control characters"),
     pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPL1,{PAIR.secret}\nAKIAIOSFODNN7EXAMPL2,x\n", f"2 {SEVERAL}", id="two"),
+    pytest.param(f"{ID} {S}\n{ID} {S[::-1]}\n", NO_KEY, id="two that may be the secret"),
     pytest.param(f"{HEAD}\nASIAIOSFODNN7EXAMPLE,{PAIR.secret}\n", "temporary key", id="a session's key"),
     pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPLE,short\n", "not a secret access key", id="half a secret"),
 ]
