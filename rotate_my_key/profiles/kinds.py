@@ -33,6 +33,7 @@ _PASTE = re.compile(r"\x1b?\[20[01]~")  # what a terminal puts around a paste
 _SSO = ("sso_session", "sso_start_url", "sso_account_id", "sso_role_name")
 _LONG_TERM = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"; 16 to 128 characters
 _STRAY = re.compile(r"[\s\"'#;]")  # none of these can be in an id or a secret
+_AROUND = re.compile(r"[,<>\\`]")  # what is left of JSON, of <your key>, of a shell's line
 _CONFIGURE = "aws configure --profile {profile}"
 _LOOK = "aws configure list --profile {profile}"  # it may be another service's key, which no one wants replaced
 _NOT_A_USERS = f"has an {KEY_ID} that is not an AWS user's (AKIA...): only those can be rotated"
@@ -179,9 +180,11 @@ def judge(file: ProfileFile, section: str) -> Judged:
         if odd := odd_character(value):
             hint = f"paste only the value again after {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has {odd}, within the value of {name}", hint)
+        hint = f"leave only the value after {name} = in [{{section}}] of {{file}}"
         if _STRAY.search(value):
-            hint = f"leave only the value after {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has quotes, blanks or a comment within the value of {name}", hint)
+        if _LONG_TERM.search(key_id) and (around := _AROUND.search(value)):
+            return Judged(Kind.NONE, None, f"has a {around[0]} within the value of {name}", hint)
     if not _LONG_TERM.fullmatch(key_id):
         return Judged(Kind.NONE, None, _NOT_A_USERS, _LOOK)
     return Judged(Kind.STATIC, Credentials(key_id, secret))

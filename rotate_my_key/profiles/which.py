@@ -280,12 +280,14 @@ def _check_names(profiles: Profiles, name: str) -> None:
 
 def _misspelt(options: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The settings that were to be a part of a pair, each with what SDKs call it: `export AWS_ACCESS_KEY_ID`,
-    `AWSAccessKeyId`, `aws-access-key-id`."""
+    `AWSAccessKeyId`, `aws-access-key-id`, `aws_acces_key_id`."""
+    from difflib import get_close_matches
+
     for option in options:
         letters = re.sub(r"[^a-z]", "", re.sub(r"^(export|set|setx|\$env:)\b", "", option.lower()))
         letters = letters.removeprefix("aws")
         for right, meant in _MEANT.items():
-            if letters in meant and option != right:
+            if get_close_matches(letters, meant, 1, cutoff=0.9) and option != right:
                 yield option, right
 
 

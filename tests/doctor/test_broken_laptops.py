@@ -305,8 +305,18 @@ FILES = [
             ("aws_access_key", "aws_secret_key"),
             ("accessKeyId", "secretAccessKey"),
             ("aws-access-key-id", "aws-secret-access-key"),
+            ("aws_acces_key_id", "aws_secret_acces_key"),
+            ("aws_access_key_di", "aws_secret_access_key"),
         )
     ),
+    *(
+        Row(f"{what} around the pair", credentials(GOOD.replace("{id}", before + "{id}" + behind)
+            .replace("{secret}", before + "{secret}" + behind)), {"unusable-key"}, EDIT, line=2)
+        for what, before, behind in (("commas", "", ","), ("angle brackets", "<", ">"), ("backslashes", "", "\\"),
+                                     ("backticks", "`", "`"))
+    ),
+    Row("a comma behind the secret", credentials(GOOD.replace("{secret}", "{secret},")), {"unusable-key"}, EDIT,
+        line=3),
     Row("the secret alone is misspelt", credentials(GOOD.replace("aws_secret_access_key", "aws_secret_key")),
         {"misspelt-setting"}, EDIT, line=3),
     Row("include_profile, which SDKs do not follow",
