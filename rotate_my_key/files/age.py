@@ -84,15 +84,16 @@ def _identities(library: Any, data: bytes) -> list[object]:
 
 
 def _armour_off(sealed: bytes) -> bytes:
-    """The bytes inside, whatever stands before and behind: a mail, a chat, another system's line ends."""
-    lines = [line.strip(b" \t\r>") for line in sealed.split(b"\n")]
-    if BEGIN.encode() not in lines:
+    """The bytes inside, whatever stands before and behind: a mail, a chat, another system's line ends and encoding."""
+    # UTF-16, as PowerShell's `>` writes it, has a zero beside each letter
+    _, begin, behind = sealed.replace(b"\0", b"").partition(BEGIN.encode())
+    inside, end, _ = behind.partition(END.encode())
+    if not begin:
         raise Problem("this is not an export file", Hint("export"))
-    inside = lines[lines.index(BEGIN.encode()) + 1 :]
-    if END.encode() not in inside:
+    if not end:
         raise Problem("its end is missing", _AGAIN)
     try:
-        return b64decode(b"".join(inside[: inside.index(END.encode())]), validate=True)
+        return b64decode(inside.translate(None, b" \t\r\n>"), validate=True)
     except binascii.Error:
         raise Problem("it is damaged", _AGAIN) from None
 

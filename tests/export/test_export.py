@@ -210,11 +210,19 @@ def sealed() -> str:
 
 
 def test_it_comes_out_as_it_went_in() -> None:
-    """Through a mail that quotes it, with other line ends, with words around it."""
+    """Through a mail that quotes it, with other line ends, with words around it; written by PowerShell's `>` or by
+    Notepad; through a chat that makes one line of it."""
     text = sealed()
     assert read_export(age.unseal(text.encode(), identities=IDENTITY)) == KEY
     mail = "\r\n".join(["Hi,", *(f"> {line}" for line in text.splitlines()), "> bye"])
     assert read_export(age.unseal(mail.encode(), identities=b"# mine\n\n" + IDENTITY)) == KEY
+    for sent in (
+        text.encode("utf-16"),
+        text.encode("utf-16-be"),
+        text.encode("utf-8-sig"),
+        " ".join(text.split("\n")).encode(),
+    ):
+        assert read_export(age.unseal(sent, identities=IDENTITY)) == KEY
     assert "secret" not in text
     assert KEY.pair.secret not in repr(KEY)
 
