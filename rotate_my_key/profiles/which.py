@@ -203,7 +203,8 @@ def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:
     named = {variable: environ[variable] for variable in PROFILE_VARIABLES if variable in environ}
     if len(set(named.values())) > 1:
         both = " and ".join(f"{variable}={show_name(value)}" for variable, value in named.items())
-        raise Problem(f"{both} are both set, and {_DISAGREE}", "unset AWS_DEFAULT_PROFILE")
+        idle = next((variable for variable, value in named.items() if not value), "AWS_DEFAULT_PROFILE")
+        raise Problem(f"{both} are both set, and {_DISAGREE}", f"unset {idle}")
     for variable, value in named.items():
         if not value:  # botocore looks for a profile without a name, and fails; others look for default
             raise Problem(f"{variable} is set but empty, and SDKs disagree on what that means", f"unset {variable}")

@@ -182,6 +182,23 @@ def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfilePaths) -> N
     assert problem.hint == "unset AWS_ACCESS_KEY_ID, or name the profile: -p work"
 
 
+@pytest.mark.parametrize(
+    ("profile", "default", "empty"),
+    [
+        ("work", "other", "AWS_DEFAULT_PROFILE"),
+        ("work", "", "AWS_DEFAULT_PROFILE"),
+        ("", "work", "AWS_PROFILE"),
+    ],
+)
+def test_of_two_names_the_hint_leaves_one_that_means_something(
+    files: ProfilePaths, profile: str, default: str, empty: str
+) -> None:
+    """The empty one is unset, and without it the other one counts."""
+    both = {"AWS_PROFILE": profile, "AWS_DEFAULT_PROFILE": default}
+    problem = refusal(write(files, "[work]\n" + ONE), **both)
+    assert problem.hint == f"unset {empty}"
+
+
 def test_a_mixed_profile_needs_a_person(files: ProfilePaths) -> None:
     """Exit 4, naming the flag."""
     problem = refusal(write(files, "[default]\n" + ONE, "[default]\ncredential_process = x\nsso_session = s\n"))
