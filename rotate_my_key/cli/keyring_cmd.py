@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import Problem
 from ..core.hints import Hint
-from ..core.model import PlaceKind
+from ..core.model import Credentials, Place, PlaceKind
 from ..core.policy import mask
 from ..keyring.store import Move
 from ..rotation.prepare import RotateOptions
@@ -30,8 +30,8 @@ def _move(app: App, move: Move, named: str | None, yes: bool, as_json: bool) -> 
     """Finish what was begun, ask, move, tell."""
     wiring = Wiring.of(app)
     broken = _finish_first(app, wiring)
-    active = wiring.active(named)
-    profile, key_id, storing = active.place.profile, active.pair.key_id, move is Move.STORE
+    at, pair = _found(wiring, move, named)
+    profile, key_id, storing = at.profile, pair.key_id, move is Move.STORE
     there, here = ("keyring", "file") if storing else ("file", "keyring")
     the = {"keyring": "the keyring", "file": "its file"}[there]
 
@@ -40,19 +40,14 @@ def _move(app: App, move: Move, named: str | None, yes: bool, as_json: bool) -> 
         app.result(value, sentence, as_json=as_json)
         return 4 if action == "declined" else 0
 
-    if active.profile != active.holder:
-        raise Problem(
-            f"profile {active.profile} has no key of its own: it uses the key of {active.holder}",
-            Hint("keyring", move.value, "-p", active.holder),
-        )
-    if (active.place.kind is PlaceKind.KEYRING) is storing:
+    if (at.kind is PlaceKind.KEYRING) is storing:
         return told("none", there, f"Nothing to do: the key of {profile} is already in {the}.")
     for result in broken:
         if result.problem and (profile in result.profiles or result.key_id == key_id):
             raise result.problem
     if storing:
         wiring.keyring.pair(profile)  # where there is no keyring, nobody is asked
-    to, where = "into the keyring" if storing else "back into its file", show.where(active.place, app.show_path)
+    to, where = "into the keyring" if storing else "back into its file", show.where(at, app.show_path)
     app.say(f"{profile}, key {mask(key_id)}, in {where}: it will be moved {to}.")
     if storing:
         app.say(
@@ -65,6 +60,19 @@ def _move(app: App, move: Move, named: str | None, yes: bool, as_json: bool) -> 
         moving = wiring.moving()
         moving.store(profile) if storing else moving.restore(profile)
     return told("moved", there, f"Done. The key of {profile} is now in {the}.")
+
+
+def _found(wiring: Wiring, move: Move, named: str | None) -> tuple[Place, Credentials]:
+    """Where the profile's pair is: also in a keyring entry to which its section does not lead any more."""
+    if move is Move.RESTORE and (entry := wiring.cut_off(named)) and (pair := wiring.keyring.pair(entry.profile)):
+        return entry, pair
+    active = wiring.active(named)
+    if active.profile != active.holder:
+        raise Problem(
+            f"profile {active.profile} has no key of its own: it uses the key of {active.holder}",
+            Hint("keyring", move.value, "-p", active.holder),
+        )
+    return active.place, active.pair
 
 
 def _finish_first(app: App, wiring: Wiring) -> list[Result]:

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from ..core.errors import Problem
 from ..core.hints import Hint
+from ..core.plan import Note
 from ..core.policy import mask
 from ..rotation.ports import Ending
 from ..rotation.run import Result
@@ -50,7 +51,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
 def put_back(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one."""
     wiring = Wiring.of(app)
-    note = restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
+    note = _restorable(wiring, profile)
     account = wiring.account_for(note)
     with app.waiting("checking your keys..."):
         plan = plan_restoration(note, account, wiring.here)
@@ -58,6 +59,8 @@ def put_back(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     where = " and ".join(f"{who} in {path}" for path, who in show.by_file(plan.places, app.show_path))
     for place in plan.left:
         wiring.warn(f"{place.profile} in {app.show_path(place.path)} holds another key and is left alone")
+    if not plan.places and (command := wiring.put_back(profile or note.places[0].profile)):
+        raise Problem(f"key {key} is in the keyring, and no profile leads to it any more", command)
     if not plan.places and plan.left:
         raise Problem(f"there is no profile to restore key {key} to", Hint("status"))
     if plan.places:
@@ -75,3 +78,12 @@ def put_back(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     value = {"key_id": plan.pair.key_id, "places": [place.json() for place in plan.places]}
     app.result(value, done, as_json=as_json)
     return 0
+
+
+def _restorable(wiring: Wiring, profile: str | None) -> Note:
+    """The rotation of which a key is stored. Where there is none, the key may still be in the keyring."""
+    try:
+        return restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
+    except Problem as problem:
+        problem.hint = wiring.put_back(profile) or problem.hint
+        raise

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..core.errors import Problem
 from ..core.hints import Hint
+from ..core.model import Place, PlaceKind
 from ..core.plan import Note
 from ..files.platform import Lock, machine_ids
 from ..files.write import make_private_dir, sweep, sweep_folder
 from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
-from ..profiles.file import ProfilePaths, Profiles
+from ..profiles.file import KEY_ID, ProfilePaths, Profiles
+from ..profiles.kinds import other_ways
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
 from ..rotation.facts import NO_COMMANDS, Host, LocalState
@@ -148,7 +150,19 @@ class Wiring:
             Profiles(self.files)  # a file that cannot be read is mended first
             if is_missing(name, self.here):
                 return Hint("restore", "-p", name)
+            if self.cut_off(name):
+                return Hint("keyring", "restore", "-p", name)
         return ""
+
+    def cut_off(self, profile: str | None) -> Place | None:
+        """The keyring entry of a profile, if its section has lost the line that leads there and holds nothing else.
+        The keyring itself is not asked."""
+        name, _ = profile_in_force(self._app.env, profile)
+        section, index = Profiles(self.files).merged.get(name, {}), self.keyring.index
+        if section.get(KEY_ID) or other_ways(section) or not os.path.lexists(index.path):
+            return None
+        known = index.get(name)
+        return Place(known.config, name, PlaceKind.KEYRING) if known else None
 
     def warn(self, text: str) -> None:
         """Something that the person should know and that stops nothing."""
@@ -262,7 +276,6 @@ def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[S
     """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
     same key or of a role that is assumed with it, the setting."""
     from ..aws.signin import Serial
-    from ..profiles.file import KEY_ID, Profiles
 
     merged = Profiles(files).merged
 

@@ -11,6 +11,7 @@ import pytest
 
 from rotate_my_key.core.policy import LIVE, LIVE_SOON
 from tests.keyring.conftest import ALONE, CONFIG, ROTATE, Keyring, KeyringLaptop, new_keyring_laptop
+from tests.laptop import sampled
 from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
@@ -80,6 +81,47 @@ def test_a_config_file_that_store_made_goes_again(laptop: KeyringLaptop) -> None
     assert laptop.run(*RESTORE).code == 0
     assert not laptop.config_file.exists()
     assert laptop.file.read_bytes() == laptop.original
+
+
+LOST = {
+    "the config file is emptied": lambda laptop: laptop.config_file.write_bytes(b""),
+    "the config file is deleted": lambda laptop: laptop.config_file.unlink(),
+    "an older config file comes back": lambda laptop: laptop.config_file.write_bytes(laptop.config),
+    "both files are deleted": lambda laptop: (laptop.config_file.unlink(), laptop.file.unlink()),
+}
+
+
+@pytest.mark.parametrize("how", sampled(LOST, "an older config file comes back"))
+def test_the_line_that_leads_to_the_keyring_is_lost(laptop: KeyringLaptop, how: str) -> None:
+    """Whatever finds no key in the profile gives the command that puts it back into its file, and it works as it is
+    printed; the entry is gone then."""
+    assert laptop.run(*STORE).code == 0
+    LOST[how](laptop)
+    command = "rotate-my-key keyring restore -p work"
+    assert command in laptop.run("doctor", "-p", "work").out
+    for words in (ROTATE, ("restore", "-p", "work", "-y")):
+        done = laptop.run(*words)
+        assert done.code == 1 and f"hint: {command}\n" in done.err, done.text
+    declined = laptop.run(*RESTORE[:-1])
+    assert declined.code == 4, declined.text
+    restored = laptop.run(*RESTORE)
+    assert restored.code == 0, restored.text
+    assert laptop.works("work") == laptop.old
+    assert laptop.entries() == {}
+    assert not laptop.index.exists()
+
+
+def test_the_line_is_lost_while_a_rotation_waits(laptop: KeyringLaptop) -> None:
+    """`restore` does not say that all is well; the profile works after the command that it names, and the next run
+    finishes."""
+    assert laptop.run(*STORE).code == 0
+    assert laptop.run(*ROTATE, "--keep-old", "7d").code == 0
+    laptop.config_file.write_bytes(laptop.config)
+    done = laptop.run("restore", "-p", "work", "-y")
+    assert done.code == 1, done.text
+    assert "hint: rotate-my-key keyring restore -p work\n" in done.err
+    assert laptop.run(*RESTORE).code == 0
+    assert laptop.works("work") != laptop.old
 
 
 def test_twice_is_once(laptop: KeyringLaptop) -> None:
