@@ -205,6 +205,16 @@ def test_without_a_channel_it_is_said(shop: Firm) -> None:
     assert done.code == 0 and "nobody was notified: no channel" in done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("--user", "carol", *BY), "Nobody was recalled.\n"), (("--all", "--undo"), "Nothing to undo.\n")],
+)
+def test_where_nobody_is_recalled_nothing_more_is_said(shop: Firm, words: tuple[str, ...], says: str) -> None:
+    """Neither what computers do next, nor how to undo it."""
+    done = shop.it.run("fleet", "recall", *words)
+    assert (done.code, done.out) == (0, says)
+
+
 def test_undo_removes_any_tag(shop: Firm) -> None:
     """One of a newer version, too."""
     shop.aws.set_tags("alice", {RECALL_KEY: "2 whatever"})

@@ -161,9 +161,13 @@ def _done_text(
     if dry_run:
         what = "be recalled" if recall else "have their recall undone"
         return f"Dry run: {number(len(acts), 'user')} would {what}. Nothing was changed."
+    if not recall and not done:
+        return "Nothing to undo."
     if not recall:
         return f"Recall undone for {number(sum(each.state is RecallState.UNDONE for each in done), 'user')}."
     many = sum(each.state in (RecallState.RECALLED, RecallState.AGAIN) for each in done)
+    if not many:
+        return "Nobody was recalled."
     return (
         f"{number(many, 'user')} recalled. Computers with the schedule replace the keys within an hour.\n"
         f"To see who has done so: {fleet(app, 'report')} --recalls\n"
