@@ -125,32 +125,34 @@ def take_back(
     keys = [key for held in found for key in restorable(held, cause)]
     if not as_json or not yes:
         app.say(_found_text(found, tools.now(), cause))
-    if sign_in and (not as_json or not yes):
-        app.say("\n".join(_barred(tools, found)))
+    lines, barred = _barred(tools, found) if sign_in else ([], False)
+    if lines and (not as_json or not yes):
+        app.say("\n".join(lines))
+    acts = bool(keys or barred)
     question = "Reactivate?" if keys else "Allow sessions again?"
-    if (keys or sign_in) and not yes and not agreed(app, question):
+    if acts and not yes and not agreed(app, question):
         return 4
     with stoppable(app, "some of the keys may be active already"), app.waiting("reactivating keys"):
-        done = engine.take_back(tools, found, cause, sign_in=sign_in) if keys or sign_in else []
-    seen = done if keys or sign_in else found
+        done = engine.take_back(tools, found, cause, sign_in=sign_in) if acts else []
+    seen = done if acts else found
     code = _end(app, tools, done, hidden, *(each.problem for each in seen))
     if as_json:
         app.json(_json(found, done))
     else:
-        lines = [_line(each, "reactivated").lstrip() for each in done]
-        app.out("\n".join(lines or ["Nothing to undo."]))
+        app.out("\n".join(_line(each, "reactivated").lstrip() for each in done) or "Nothing to undo.")
     _warn_notes(app, done)
     return code
 
 
-def _barred(tools: RevokeContext, found: Sequence[UserLook]) -> list[str]:
-    """What becomes of sessions and passwords."""
+def _barred(tools: RevokeContext, found: Sequence[UserLook]) -> tuple[list[str], bool]:
+    """What becomes of sessions and passwords, and whether any session is there to be allowed again, as far as known."""
     named = [held for held in found if held.user.name]
     there = engine.asked(tools, named, lambda directory, user: directory.has_policy(user, POLICY))
     said = {True: "will be allowed again", False: "were not ended by revoke", None: "not known whether they were ended"}
     both = zip(named, there, strict=True)
     lines = [f"  {held.account}: sessions of {held.user.name}: {said[has]}" for held, has in both]
-    return [*lines, "A deleted console password cannot be restored. Create a new one if it is needed."]
+    lines.append("A deleted console password cannot be restored. Create a new one if it is needed.")
+    return lines, any(has is not False for has in there)
 
 
 def _find(

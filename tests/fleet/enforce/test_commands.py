@@ -102,7 +102,7 @@ def test_it_is_taken_back(ready: Firm) -> None:
     assert re.fullmatch(r"1 \w{8}:b\d{8}", ready.aws.tags("alice")[TAG])  # nothing but the day
     assert ready.audit[-2]["what"] == "restored"
     done = ready.it.run("fleet", "enforce", "--undo", "carol", "-y")
-    assert (done.code, done.out) == (0, "Nothing to undo.\n")
+    assert (done.code, done.out) == (0, "Nothing to undo.\n"), done.text
     assert list(ready.ids("carol").values()) == ["Inactive"]
     assert "deactivated by somebody else" in done.err
 
@@ -337,6 +337,16 @@ def test_revoke_ends_passwords_and_sessions(left: Firm) -> None:
     aws.deny("PutUserPolicy")
     done = left.it.run("fleet", "revoke", "alice", "--sign-in", "--yes", "--json")
     assert (done.code, [each["state"] for each in done.json["sign_in"]]) == (5, ["none", None] * 2)
+
+
+def test_undo_asks_nothing_where_there_is_nothing_to_undo(left: Firm) -> None:
+    """No session was ended: there is no question. One that may have been ended is asked about."""
+    words = ("fleet", "revoke", "alice", "--account", left.aws.account, "--sign-in", "--undo")
+    done = left.it.run(*words)
+    assert (done.code, "not known whether they were ended" in done.err) == (4, True), done.text
+    left.aws.attach_policy("fleet", json.loads(policies.text("fleet-revoke")))
+    done = left.it.run(*words)
+    assert (done.code, done.out) == (0, "Nothing to undo.\n"), done.text
 
 
 def test_an_mfa_session_ends_after_its_key(left: Firm) -> None:
