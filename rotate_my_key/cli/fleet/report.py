@@ -20,11 +20,13 @@ from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
 from ...fleet.report import Earlier, KeyReport, RecallCurve, ReportOrigin, keep, page, stem, table, values
 from ..app import App
+from ..layout import table as fitted
 from .common import chosen, open_fleet, stoppable, surveyed, tell_unseen
 
 if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 
 _STYLES = {"root": "bold magenta", "overdue": "red", "due": "yellow", "unused": "cyan", "fresh": "green"}
@@ -141,11 +143,11 @@ def report_text(report: KeyReport, app: App, *, every: bool) -> str:
     )
     utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "").startswith("utf")
     with console.capture() as capture:
-        _print(console, report, every=every, block="█" if utf8 else "#")
+        _print(console, report, app.width(), every=every, block="█" if utf8 else "#")
     return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
 
 
-def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> None:
+def _print(console: Console, report: KeyReport, width: int, *, every: bool, block: str) -> None:
     from rich.text import Text
 
     for line in _summary(report):
@@ -159,7 +161,7 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
     for there, part in (
         (any(bar.keys or bar.exempt for bar in report.ages), lambda: _histogram(report.ages, block)),
         (broken, lambda: Text(_printable(broken, "\n"), style="red")),
-        (rows, lambda: _table(report, rows, console.width)),
+        (rows, lambda: _keys(report, rows, width)),
         (rest, lambda: Text(f"{number(rest, 'more key')} without need for action (--all shows every key)")),
         (report.change, lambda: Text(_printable("\n".join(_change(report)), "\n"))),
     ):
@@ -226,22 +228,20 @@ def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
     return table
 
 
-def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
-    from rich.table import Table
+def _keys(report: KeyReport, rows: Sequence[Row], width: int) -> Text:
+    """A row a key, fitted to that width as all tables are; 0 for no terminal."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("VERDICT", no_wrap=True)
-    columns = {name: cell for name, (least, cell) in _COLUMNS.items() if width >= least}
+    columns = {name: cell for name, (least, cell) in _COLUMNS.items() if (width or _PIPE_WIDTH) >= least}
     if report.counts["accounts"] == 1:
         del columns["ACCOUNT"]
-    for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
-    verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
-    for row in rows:
-        cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
-        table.add_row(verdicts[row.kind], *cells)
-    return table
+    wide = not width or width >= _WIDE
+    cells = [[row.kind, *(_printable(cell(row, report.now, wide)) for cell in columns.values())] for row in rows]
+    lines = fitted([["VERDICT", *columns], *cells], width)
+    shown = [Text(lines[0], style="bold")]
+    for row, line in zip(rows, lines[1:], strict=True):
+        shown.append(Text.assemble((row.kind, _STYLES[row.kind]), line.removeprefix(row.kind)))
+    return Text("\n").join(shown)
 
 
 def _last_use(row: Row, now: datetime, wide: bool) -> str:

@@ -328,6 +328,17 @@ def test_a_narrow_terminal_is_shown_less(shop: Desk, width: int, seen: str, unse
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_long_address_is_not_broken(shop: Desk, width: int) -> None:
+    """It stands whole in its row, or below it where the terminal is too narrow, and is left out where owners are."""
+    owner = "maria.magdalena.von.oesterreich@accounting.subsidiary.example.com"
+    shop.aws.set_tags("bob", {"owner": owner})
+    screen = shop.shown(*fleet(shop), width=width)
+    assert max(map(len, screen.lines)) <= width
+    assert (owner in screen.text) == (width >= 100)
+
+
+@pytest.mark.slow
 def test_a_terminal_sees_colours_and_progress(shop: Desk) -> None:
     """A bar that goes away again, and colours; neither with NO_COLOR and --quiet."""
     shop.aws.settings.report_polls = 1
