@@ -393,6 +393,7 @@ class Aws:
         names = sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name))
         key = (wide, repr(names))
         if key not in self._transports:
+            core().get_scoped_config()  # here and now: botocore lets other threads see files that it has half read
             session = boto3.Session(botocore_session=core())
             self._transports[key] = Transport(self, session, settings, self._tls_of(core()))
         return self._transports[key]

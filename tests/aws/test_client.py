@@ -171,6 +171,18 @@ def test_profiles_with_equal_settings_share_all(make_aws: Any) -> None:
     assert aws.transport("a") is not aws.transport("c")
 
 
+def test_the_files_are_read_before_threads_share_a_transport(make_aws: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    """Also where AWS_CA_BUNDLE gives no reason to: botocore would read them when the first thread asks for the region,
+    and the next one would find half of the profiles meanwhile."""
+    (bundle := tmp_path / "ca.pem").touch()
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    configure("[profile a]\nregion = eu-west-1\n[profile b]\nregion = eu-west-2\n")
+    aws = make_aws()
+    transports = [aws.transport(profile) for profile in "ab"]
+    configure("")
+    assert [each.region for each in transports] == ["eu-west-1", "eu-west-2"]
+
+
 def test_the_environments_profile(make_aws: Any, monkeypatch: Any) -> None:
     """No profile means the one that AWS_PROFILE names."""
     configure("[profile work]\nregion = eu-west-3\n")
