@@ -584,7 +584,8 @@ def removal(prefix: str = sys.prefix) -> str:
 def _path(computer: Computer) -> Iterator[Finding]:
     where = Where(variable="PATH")
     found = programs(computer)
-    mine = os.path.dirname(os.path.abspath(computer.program)) if computer.program else ""
+    named = os.path.dirname(computer.program)  # `python -c` names no file
+    mine = os.path.abspath(named) if named else ""
     if not found:
         own = next((folder for folder in (mine, os.path.join(computer.paths.home, ".local/bin")) if _in(folder)), "")
         if own:
@@ -600,15 +601,15 @@ def programs(computer: Computer) -> list[str]:
     """Every program of this name on PATH; links to one and the same count once."""
     by_real: dict[str, str] = {}
     for folder in computer.env.get("PATH", "").split(os.pathsep):
-        path = _in(folder) if os.path.isabs(folder) else ""
-        if path:
+        if path := _in(folder):
             by_real.setdefault(os.path.realpath(path), path)
     return list(by_real.values())
 
 
 def _in(folder: str) -> str:
+    """The program in a folder; what the working directory holds may be anyone's."""
     for name in (NAME, f"{NAME}.exe"):
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
+        if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     return ""

@@ -306,6 +306,22 @@ def test_a_newer_version_comes_from_where_this_one_came(prefix: str, command: st
     assert upgrade(prefix) == command
 
 
+@pytest.mark.parametrize(
+    ("program", "own"),
+    [("", "~/.local/bin"), ("-c", "~/.local/bin"), ("./rotate-my-key", "~/downloads")],
+    ids=["unknown", "python -c", "called by a path from here"],
+)
+def test_a_program_in_the_working_directory_is_not_taken_for_this_one(
+    laptop: Laptop, program: str, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be anyone's; PATH is to have this one's folder, or the installer's."""
+    laptop.write(laptop.home / "downloads/rotate-my-key", "#!/bin/sh\n", 0o755)
+    laptop.env["PATH"] = "/usr/bin:/bin"
+    monkeypatch.chdir(laptop.home / "downloads")
+    (finding,) = local.check_program(replace(laptop.computer(), program=program))
+    assert (finding.code, finding.remedy) == ("not-on-path", f'export PATH={own}:"$PATH"')
+
+
 def test_the_reminder_is_looked_after(laptop: Laptop) -> None:
     """Installed and then taken out by hand, or its program gone: a warning each."""
     laptop.env["SHELL"] = "/bin/bash"
