@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from glob import escape, glob
 from shlex import quote
 from urllib.parse import urlsplit
 
@@ -305,6 +306,7 @@ def check_files(computer: Computer) -> Iterator[Finding]:
             yield from _file(computer, path)
     for path in paths:
         yield from _tracked(computer, path)
+        yield from _old(computer, os.path.realpath(path))
     yield from _room(computer, [os.path.dirname(os.path.realpath(path)) for path in paths])
 
 
@@ -349,6 +351,15 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
         remedy = computer.mount(path) or f"chmod 600 {computer.word(path)}"
         yield Finding(Level.BROKEN, "file-mode", message, remedy, Where(path))
+
+
+def _old(computer: Computer, path: str) -> Iterator[Finding]:
+    """What Windows left where a replace was stopped half-way; no run removes what may be the only copy of a profile."""
+    for left in () if computer.posix else glob(f"{escape(path)}{platform.OLD}*"):
+        if _holds_secrets(left) and not platform.is_spent(left):
+            what = f"an older version of {computer.show(path)} with secrets"
+            message = f"{computer.show(left)} is {what}, and may have a profile that the file lacks"
+            yield computer.in_file(Level.WARNING, "old-file", message, Where(left))
 
 
 def _tracked(computer: Computer, path: str) -> Iterator[Finding]:

@@ -290,6 +290,21 @@ def test_remedies_are_in_the_words_of_the_shell(laptop: Laptop, shell: str, plat
     assert finding.remedy == remedy + kept
 
 
+@pytest.mark.parametrize("end", ["", "-0a1b2c3d"])
+def test_an_old_file_that_windows_left_is_named(laptop: Laptop, end: str) -> None:
+    """No run removes it while it may be the only one to have a profile: the person looks. One without a secret, or of
+    another system, is none of ours."""
+    left = laptop.home / f".aws/credentials.rotate-my-key-old{end}"
+    laptop.write(left, GOOD.replace("default", "gone"))
+    computer = laptop.computer()
+    (finding,) = local.check_files(replace(computer, platform="win32"))
+    assert (finding.code, finding.level, finding.remedy) == ("old-file", Level.WARNING, f'notepad "{left}"')
+    assert "older version of ~/.aws/credentials" in finding.message
+    assert list(local.check_files(computer)) == []
+    laptop.write(left, "[gone]\nregion = eu-west-1\n")
+    assert list(local.check_files(replace(computer, platform="win32"))) == []
+
+
 @pytest.mark.parametrize(
     ("prefix", "command"),
     [
@@ -356,7 +371,7 @@ def test_every_code_is_documented() -> None:
     rows = [line for line in (ROOT / "docs/doctor.md").read_text().splitlines() if line.startswith("| `")]
     documented = {code for line in rows for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
     elsewhere = {"unfinished", "keyring", "program-gone", "reminder", "schedule"}
-    elsewhere |= {"not-listed", "not-a-user", "connection", "aws-settings"}
+    elsewhere |= {"not-listed", "not-a-user", "connection", "aws-settings", "old-file"}
     assert documented == {code for row in TABLE for code in row.codes} | elsewhere
 
 
