@@ -28,6 +28,7 @@ from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.history import HandedKeys
 from ..state.notes import FileNotes
+from ..state.records import Newer
 from .computer import Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -472,7 +473,7 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             message = f"the note of the rotation of key {mask(name)} cannot be read; the next run takes care of it"
             yield Finding(Level.WARNING, "unreadable-note", message, Hint(), where)
         except Problem as problem:
-            yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
+            yield _strange(computer, problem, where)
         else:
             kept = note is not None and note.wanted is not None and note.delete_at > now  # nothing is left to do yet
             if (note or staged) and not kept:
@@ -481,6 +482,12 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
                 message = f"a rotation of key {mask(name)} is unfinished; {end}"
                 remedy = Hint("status") if stuck else Hint()
                 yield Finding(Level.WARNING, "unfinished", message, remedy, where)
+
+
+def _strange(computer: Computer, problem: Problem, where: Where) -> Finding:
+    if isinstance(problem, Newer):
+        return Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
+    return computer.problem(Level.BROKEN, "strange-note", problem, where=where)
 
 
 def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
@@ -492,7 +499,7 @@ def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
             yield Finding(Level.WARNING, "unfinished", message, Hint(), Where(index.path))
         handed = HandedKeys(os.path.join(computer.paths.state_dir, "handed")).ids()
     except Problem as problem:
-        yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), Where(index.path))
+        yield _strange(computer, problem, Where(index.path))
         return
     if key_id in handed:
         message = f"key {mask(key_id)} was handed to you and still has to be replaced"

@@ -413,6 +413,8 @@ MODES = [
         says("^sudo chown -R"), needs="root"),
     Row("a note that cannot be read", state("ID.note", "{"), {"unreadable-note"}, says("^rotate-my-key$")),
     Row("a note of a newer version", state("ID.note", NOTE), {"strange-note"}, says(".")),
+    Row("a folder in a note's place", lambda laptop: (laptop.state / "rotations/AKIA0.note").mkdir(0o700, parents=True)
+        or laptop.state.chmod(0o700), {"strange-note"}, says("^ls -l .*AKIA0.note$")),
     Row("a key that adopt took is still to be replaced", handed, {"handed-key"}, says("^rotate-my-key$")),
 ]  # fmt: skip
 
