@@ -171,7 +171,7 @@ def result_line(result: Result, policy: Policy, now: datetime) -> str:
         case Ending.UNDONE:
             return f"Done. Key {mask(outcome.old)} is in use again."
         case Ending.REPLACED:
-            return f"Nothing to do: another run has just replaced key {mask(outcome.old)}."
+            return f"Nothing to do: key {mask(outcome.old)} has just been replaced."
         case Ending.DECLINED:
             return CANCELLED
         case _:
@@ -193,7 +193,7 @@ _COUNTED = {
     Ending.ROTATED: "rotated",
     Ending.MERGED: "merged",
     Ending.WAITING: "rotated",
-    Ending.REPLACED: "replaced by another run",
+    Ending.REPLACED: "replaced already",
     Ending.FRESH: "not due",
     Ending.EXEMPT: "exempt",
     Ending.DECLINED: "declined",

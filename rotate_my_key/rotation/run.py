@@ -277,7 +277,7 @@ def _find(job: Job) -> tuple[Credentials | None, Problem | None]:
 
 
 def _replaced(job: Job, key_id: str) -> Result:
-    """Another run was faster."""
+    """By another run, or by this one when it finished an earlier rotation."""
     pair, _ = _find(job)
     return Result(job.profiles, key_id, Outcome(Ending.REPLACED, key_id, pair.key_id if pair else None))
 

@@ -88,7 +88,8 @@ def test_killed_while_a_call_is_out(laptop: Laptop, row: str) -> None:
     assert laptop.run().code == -9
     laptop.works()
     laptop.calm(20)
-    laptop.settled()
+    (done,) = laptop.settled()
+    assert "another run" not in done.text  # it was this one that replaced the key
 
 
 def hurry(laptop: Laptop) -> None:
