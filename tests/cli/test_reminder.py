@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pexpect
+import psutil
 import pytest
 
 from rotate_my_key.reminder import shell as shells
@@ -41,6 +42,21 @@ def eventually(so: Callable[[], bool]) -> None:
     while not so() and time.monotonic() < until:
         time.sleep(0.1)
     assert so()
+
+
+@pytest.fixture(autouse=True)
+def looks_end(empty: Desk) -> Iterator[None]:
+    """A look in the background ends before the next test, which counts the calls to the same AWS."""
+    yield
+    eventually(lambda: not any(is_of(process, empty) for process in psutil.process_iter()))
+
+
+def is_of(process: psutil.Process, desk: Desk) -> bool:
+    """Whether it runs in that home."""
+    try:
+        return bool(process.environ().get("HOME") == str(desk.home))
+    except psutil.Error:
+        return False
 
 
 def login(desk: Desk) -> str:
