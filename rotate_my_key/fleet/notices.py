@@ -69,8 +69,10 @@ class KeyLine:
 
     @property
     def by(self) -> datetime:
-        """When it has to be replaced: before it is switched off, if that is known."""
-        return self.off or (self.recall.by if self.recall else self.overdue)
+        """When it has to be replaced: before it is overdue, and before it is switched off, if that is known."""
+        if self.recall:
+            return self.off or self.recall.by
+        return min(self.overdue, self.off or self.overdue)
 
     @property
     def state(self) -> str:

@@ -184,7 +184,7 @@ def judge(file: ProfileFile, section: str) -> Judged:
         if _STRAY.search(value):
             return Judged(Kind.NONE, None, f"has quotes, blanks or a comment within the value of {name}", hint)
         if _LONG_TERM.search(key_id) and (around := _AROUND.search(value)):
-            return Judged(Kind.NONE, None, f"has a {around[0]} within the value of {name}", hint)
+            return Judged(Kind.NONE, None, f'has "{around[0]}" within the value of {name}', hint)
     if not _LONG_TERM.fullmatch(key_id):
         return Judged(Kind.NONE, None, _NOT_A_USERS, _LOOK)
     return Judged(Kind.STATIC, Credentials(key_id, secret))

@@ -274,10 +274,13 @@ def _emptied(note: Note, world: World, here: LocalState) -> Problem:
     """No profile holds either key: where their secrets are, and how to get one back."""
     stored = [key_id for key_id in (note.unwanted, note.wanted) if key_id in world.secrets & world.keys.keys()]
     emptied = world.places_in(*EMPTIED)
-    hint = Hint("restore", "-p", emptied[0].profile) if emptied else Hint("delete-key", *stored[:1])
-    if note.undo and not emptied and note.places:
+    if emptied:
+        hint = Hint("restore", "-p", emptied[0].profile)
+    elif note.undo and note.places:
         profile = note.places[0].profile
         hint = Hint("undo", "-p", profile, lead=f"remove what profile {profile} holds now, then")
+    else:
+        hint = Hint("delete-key", *stored[:1])
     return Problem(
         f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
         f"key {' or '.join(map(mask, stored))}; nothing was deleted, and "
